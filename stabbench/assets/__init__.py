@@ -1,0 +1,1 @@
+"""Built-in models and data: pinned files out of pinned wheels."""

@@ -1,0 +1,1 @@
+"""Adversarial search, one recipe a file."""

@@ -1,0 +1,1 @@
+"""Measurements to claims and verdicts."""

@@ -1,0 +1,1 @@
+"""Smaller or faster subjects, one method a file."""

@@ -1,0 +1,1 @@
+"""Reading labelled text: every bad row is named."""

@@ -1,0 +1,1 @@
+"""Worker processes that turn planned cells into stored ones."""

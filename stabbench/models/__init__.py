@@ -1,0 +1,1 @@
+"""Loading models and knowing their anatomy."""

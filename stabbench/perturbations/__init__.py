@@ -1,0 +1,1 @@
+"""Noise on text, one kind a file."""

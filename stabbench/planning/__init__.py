@@ -1,0 +1,1 @@
+"""Suite to plan: cells, keys, counts, estimates; no torch."""

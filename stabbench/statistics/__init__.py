@@ -1,0 +1,1 @@
+"""Tests, intervals and their defined answers for awkward input; numpy and scipy."""

@@ -1,0 +1,1 @@
+"""Suite files: YAML to typed, checked values."""

@@ -1,0 +1,160 @@
+"""The suite file as frozen, typed values (pydantic); unknown keys are errors. ``stabbench schema`` prints its JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Precision = Literal["auto", "fp32", "bf16"]
+Options = dict[str, Any]
+
+
+class Strict(BaseModel):
+    """Base of all parts: frozen, unknown keys forbidden, no silent conversion of text to numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=(), allow_inf_nan=False)
+
+
+class Task(Strict):
+    """What is learned, and the metric that says whether a run failed."""
+
+    type: Literal["sequence-classification"] = "sequence-classification"
+    metric: Literal["accuracy", "mcc"] = Field(
+        "accuracy", description="metric of the failed-run rule: accuracy (≤ majority share + 1/N) or mcc (≤ 0.05)"
+    )
+
+
+class SplitFile(Strict):
+    """One split in a file: csv, tsv (no quoting), jsonl or parquet, by the file name's ending."""
+
+    path: str
+    text: str = Field("text", description="column of the text, or of the first of a pair")
+    text_pair: str | None = Field(None, description="column of the second text of a pair")
+    label: str = Field("label", description="column of the label")
+    limit: int | None = Field(None, ge=1, description="first N of a fixed shuffle")
+
+
+class Fraction(Strict):
+    """Validation split off the training data by a fixed hash of each example."""
+
+    fraction: float = Field(gt=0, lt=1)
+
+
+class Data(Strict):
+    """Where the labelled texts come from.
+
+    `source` names a built-in or hub data set; then `train` and `test` are numbers of examples. With paths, `train` and
+    `test` are files. With both, the paths are used where `root` is set, else the source.
+    """
+
+    source: str | None = Field(None, description="builtin:NAME or hub:OWNER/NAME")
+    revision: str | None = Field(None, description="commit of a hub data set")
+    root: str | None = Field(None, description="folder that paths are relative to; '.' is the suite file's folder")
+    text: str = Field("text", description="hub: column of the text")
+    text_pair: str | None = Field(None, description="hub: column of the second text")
+    label: str = Field("label", description="hub: column of the label")
+    train: int | SplitFile
+    validation: Fraction | SplitFile | int | None = None
+    test: int | SplitFile
+
+    @model_validator(mode="after")
+    def _has_origin(self) -> Data:
+        files = [isinstance(part, SplitFile) for part in (self.train, self.test)]
+        if any(files) and not all(files):
+            raise ValueError("train and test must both be files ({path: …}) or both be numbers of examples of `source`")
+        if not any(files) and self.source is None:
+            raise ValueError("numbers of examples need `source` (builtin:NAME or hub:OWNER/NAME)")
+        for name, part in (("train", self.train), ("test", self.test), ("validation", self.validation)):
+            if isinstance(part, int) and part < 1:
+                raise ValueError(f"{name}: {part} examples; at least 1 is needed")
+        return self
+
+
+class Model(Strict):
+    """The pretrained model: ``builtin:NAME``, a folder, or a hub id."""
+
+    name: str
+    revision: str | None = Field(None, description="commit of a hub model")
+
+
+class TrainOptions(Strict):
+    """Training options: what every arm has; not stabilizers."""
+
+    epochs: int = Field(3, ge=1)
+    batch_size: int = Field(16, ge=1)
+    learning_rate: float = Field(2e-5, gt=0, description="peak learning rate")
+    optimizer: Literal["adamw", "bertadam"] = Field(
+        "adamw", description="bertadam: Adam without bias correction, as in the first BERT release"
+    )
+    schedule: Literal["linear", "constant"] = Field("linear", description="linear: falls to 0 at the last step")
+    weight_decay: float = Field(0.01, ge=0, description="decoupled; not on biases and layer norms")
+    max_length: int = Field(128, ge=4, description="tokens; longer texts are cut")
+    precision: Precision = Field("auto", description="auto: bf16 where the processor has it, else fp32")
+    threads: int = Field(1, ge=1, description="processor threads of one trial; part of the key")
+
+
+class Variant(Strict):
+    """Overrides of `train`, and stabilizers."""
+
+    train: Options = Field(default_factory=dict, description="overrides of `train`")
+    stabilizers: list[dict[str, Options]] = Field(default_factory=list)
+
+
+class CrossedSeeds(Strict):
+    """Seeds of the head's initialisation crossed with seeds of the example order."""
+
+    init: int = Field(ge=1)
+    order: int = Field(ge=1)
+
+
+class PrimaryClaim(Strict):
+    """One declared claim: a metric, where several values exist a coordinate, and which groups."""
+
+    metric: str
+    at: dict[str, str | int | float] = Field(default_factory=dict)
+    candidate: str | None = None
+    compression: str = "dense"
+
+
+class Compare(Strict):
+    """What is compared with what, and how surely."""
+
+    reference: str = "baseline"
+    primary: list[str | PrimaryClaim] | None = Field(None, max_length=3)
+    margins: dict[str, float] = Field(
+        default_factory=dict, description="metric → largest difference that is no difference"
+    )
+    level: float = Field(0.95, gt=0.5, lt=1)
+
+
+class Budget(Strict):
+    """Defaults of ``--max-time`` and ``--jobs``."""
+
+    minutes: float | None = Field(None, gt=0)
+    jobs: int = Field(1, ge=1)
+
+
+def _single(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class Suite(Strict):
+    """One study: which variants of fine-tuning are compared, on what, by which probes."""
+
+    schema_: Literal[1] = Field(1, alias="schema")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    description: str = ""
+    task: Task = Field(default_factory=Task)
+    data: Data
+    model: Annotated[Model, BeforeValidator(_single, json_schema_input_type=str | Model)]
+    seeds: int | list[int] | CrossedSeeds = Field(5, description="N: 0 … N-1; a list; or {init: N, order: M} crossed")
+    train: TrainOptions = Field(default_factory=TrainOptions)
+    variants: dict[str, Variant] = Field(min_length=1)
+    probes: dict[str, Options] = Field(default_factory=lambda: {"accuracy": {}})
+    compressions: list[str | list[str]] = Field(default_factory=list)
+    compress_probes: list[str] = Field(default_factory=lambda: ["accuracy"])
+    monitors: dict[str, Options] = Field(default_factory=lambda: {"trace": {}})
+    keep_weights: Literal["all", "none", "last"] = "all"
+    compare: Compare = Field(default_factory=Compare)
+    budget: Budget = Field(default_factory=Budget)
