@@ -1,0 +1,157 @@
+"""From a suite to its cells: what is to be done, with everything that decides each result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stabbench import registry
+from stabbench.planning.fingerprints import model_fingerprint
+from stabbench.planning.trials import Arm, Plugged, arms, chain, chain_name, labels
+from stabbench.planning.versions import ENGINE, libraries
+from stabbench.records import DENSE, Cell
+from stabbench.store.environment import device_kind, hardware_class, instruction_set
+from stabbench.suite.fingerprint import data_fingerprint
+from stabbench.suite.load import LoadedSuite
+
+
+@dataclass(frozen=True)
+class _Study:
+    """What all cells of a suite share."""
+
+    loaded: LoadedSuite
+    data: str
+    model: str
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        return {
+            "engine": ENGINE,
+            "data": self.data,
+            "model": self.model,
+            "task": self.loaded.suite.task.model_dump(),
+            "device": device_kind(),
+        }
+
+
+def cells(loaded: LoadedSuite) -> tuple[Cell, ...]:
+    """Return every cell of a suite: training first, then probes, then panels; parents stand before children."""
+    suite = loaded.suite
+    folder = loaded.path.parent
+    study = _Study(loaded, data_fingerprint(suite.data, folder), model_fingerprint(suite.model, folder))
+    trials = [(arm, seed) for arm in arms(suite) for seed in labels(suite)]
+    train = [_train_cell(study, arm, seed) for arm, seed in trials]
+    probes = [cell for arm, seed in trials for cell in _probe_cells(study, arm, seed)]
+    return (*train, *probes, *_panel_cells(study))
+
+
+def train_id(variant: str, seed: str) -> str:
+    """Return the logical id of a trial's training."""
+    return f"train/{variant}/{seed}"
+
+
+def _train_cell(study: _Study, arm: Arm, seed: str) -> Cell:
+    suite = study.loaded.suite
+    monitors = [Plugged.of("monitors", name, given) for name, given in suite.monitors.items()]
+    options = {
+        "train": arm.train.model_dump(),
+        "stabilizers": [{item.name: dict(item.options)} for item in arm.stabilizers],
+        "monitors": {item.name: dict(item.options) for item in monitors},
+    }
+    static = {
+        **study.shared,
+        "kind": "train",
+        "seed": seed,
+        "train": arm.train.model_dump(),
+        "stabilizers": [item.for_key() for item in arm.stabilizers],
+        "monitors": [item.for_key() for item in monitors],
+        "libraries": libraries(),
+    }
+    return Cell(train_id(arm.variant, seed), "train", arm.variant, seed, DENSE, "train", options, (), static)
+
+
+def _probe_cells(study: _Study, arm: Arm, seed: str) -> Iterator[Cell]:
+    suite = study.loaded.suite
+    for name, given in suite.probes.items():
+        traits = registry.card("probes", name).traits
+        if not traits["panel"] and traits["applies"] != "compressed":
+            yield _probe_cell(study, arm, seed, name, given, ())
+    for compression in suite.compressions:
+        for name in _compressed_probes(study):
+            yield _probe_cell(study, arm, seed, name, suite.probes.get(name, {}), chain(compression))
+
+
+def _compressed_probes(study: _Study) -> list[str]:
+    """Names of the probes of compressed subjects: those that apply to nothing else, and those the suite asks for."""
+    suite = study.loaded.suite
+    traits = {name: registry.card("probes", name).traits for name in registry.names("probes")}
+    unasked = [name for name, trait in traits.items() if trait["applies"] == "compressed"]
+    asked = [name for name in suite.compress_probes if not traits[name]["panel"] and name not in unasked]
+    return [*asked, *unasked]
+
+
+def _probe_cell(
+    study: _Study, arm: Arm, seed: str, name: str, given: Mapping[str, Any], compressors: tuple[str, ...]
+) -> Cell:
+    probe = Plugged.of("probes", name, given)
+    traits = registry.card("probes", name).traits
+    stages = [Plugged.of("compression", stage, {}) for stage in compressors]
+    static = {
+        **study.shared,
+        "kind": "probe",
+        "probe": probe.for_key(),
+        "uses": _used_versions(probe, traits["uses"]),
+        "compression": [stage.for_key() for stage in stages],
+        "max_length": arm.train.max_length,
+        "threads": arm.train.threads,
+        "dtype": "float32",
+        "libraries": libraries(
+            *(["textattack"] if traits["worker"] == "attack" else []), *_compression_libraries(stages)
+        ),
+    }
+    if any(registry.card("compression", stage.name).traits["instruction_set"] for stage in stages):
+        static["instruction_set"] = list(instruction_set())
+    label = "+".join(compressors) or DENSE
+    cell_id = f"{name}/{arm.variant}/{seed}/{label}"
+    parents = (train_id(arm.variant, seed),)
+    return Cell(cell_id, "probe", arm.variant, seed, label, name, probe.options, parents, static, traits["worker"])
+
+
+def _panel_cells(study: _Study) -> Iterator[Cell]:
+    suite = study.loaded.suite
+    seed = labels(suite)[0]
+    for name, given in suite.probes.items():
+        traits = registry.card("probes", name).traits
+        if not traits["panel"]:
+            continue
+        probe = Plugged.of("probes", name, given)
+        compressions = [DENSE]
+        if name in suite.compress_probes:
+            compressions += [chain_name(entry) for entry in suite.compressions]
+        members = [(arm.variant, seed, label) for label in compressions for arm in arms(suite)]
+        stages = [Plugged.of("compression", stage, {}) for entry in suite.compressions for stage in chain(entry)]
+        static = {
+            **study.shared,
+            "kind": "panel",
+            "probe": probe.for_key(),
+            "members": [label for _, _, label in members],
+            "compression": [stage.for_key() for stage in stages] if len(compressions) > 1 else [],
+            "hardware": hardware_class(),
+            "libraries": libraries("pytest-benchmark", *_compression_libraries(stages)),
+        }
+        options = {**probe.options, "members": [list(member) for member in members]}
+        parents = tuple(train_id(variant, seed) for variant, seed, _ in members)
+        yield Cell(name, "panel", "", "", "", name, options, parents, static, traits["worker"])
+
+
+def _used_versions(probe: Plugged, uses: Mapping[str, str]) -> dict[str, int]:
+    return {
+        f"{kind}/{name}": registry.card(kind, name).version
+        for option, kind in uses.items()
+        for name in probe.options.get(option, ())
+    }
+
+
+def _compression_libraries(stages: list[Plugged]) -> list[str]:
+    return ["onnx", "onnxruntime"] if stages else []

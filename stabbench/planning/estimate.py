@@ -1,0 +1,69 @@
+"""How long a run will take and how much disk it needs, each with its basis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from stabbench.planning.fingerprints import model_folder
+from stabbench.records import Cell
+from stabbench.store.cells import Store
+from stabbench.suite.load import LoadedSuite
+
+# Seconds of one core per cell of `suites/quick.yaml`, from reports/quick (its cells' `seconds`): the first guess where
+# the store has no history of a probe. Two trials side by side slow each other down a little, hence the 0.8 below.
+FIRST_GUESS: dict[str, float] = {
+    "train": 25.0, "accuracy": 0.2, "gradient": 1.0, "noise": 6.0, "attack": 4.0, "compression": 6.0, "latency": 75.0,
+}  # fmt: skip
+UNKNOWN_PROBE = 10.0
+PARALLEL_EFFICIENCY = 0.8
+BYTES_OF_MINILM = 91_000_000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of wall time, and what they were estimated from."""
+
+    seconds: float
+    basis: str
+
+
+def estimate(loaded: LoadedSuite, pending: Iterable[Cell], store: Store, jobs: int) -> Estimate:
+    """Return the expected wall time of the pending cells with `jobs` processes side by side."""
+    todo = list(pending)
+    if not todo:
+        return Estimate(0.0, "everything is cached")
+    history = _history(store, {str(cell.static["model"]) for cell in todo})
+    known = [cell for cell in todo if cell.probe in history]
+    seconds = {cell.id: history.get(cell.probe, FIRST_GUESS.get(cell.probe, UNKNOWN_PROBE)) for cell in todo}
+    alone = sum(seconds[cell.id] for cell in todo if cell.worker == "exclusive")
+    shared = sum(seconds.values()) - alone
+    speed = 1.0 if jobs == 1 else jobs * PARALLEL_EFFICIENCY
+    basis = f"history of this store for {len(known)} of {len(todo)} cells" if known else "no history here"
+    rest = "" if len(known) == len(todo) else "; the rest by rates of the quick suite on two cores, expect ×½ to ×2"
+    return Estimate(alone + shared / speed, basis + rest)
+
+
+def _history(store: Store, models: set[str]) -> dict[str, float]:
+    """Median seconds per probe over the store's cells of the same model."""
+    found: dict[str, list[float]] = {}
+    for cell in store:
+        if str(cell.record["static"].get("model")) in models:
+            found.setdefault(str(cell.record["probe"]), []).append(float(cell.record["seconds"]))
+    return {probe: median(values) for probe, values in found.items()}
+
+
+def disk_bytes(loaded: LoadedSuite, pending: Iterable[Cell]) -> int:
+    """Return the bytes that the pending trials' weights will take, by `keep_weights`."""
+    suite = loaded.suite
+    trials = [cell for cell in pending if cell.kind == "train"]
+    kept = {"all": len(trials), "none": 0, "last": len({cell.variant for cell in trials})}[suite.keep_weights]
+    folder = model_folder(suite.model, loaded.path.parent)
+    size = BYTES_OF_MINILM if folder is None else _weights_size(folder)
+    return kept * size
+
+
+def _weights_size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
