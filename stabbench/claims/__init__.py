@@ -1,1 +1,1 @@
-"""Measurements to claims and verdicts."""
+"""Measurements to claims and verdicts: one claim object feeds the terminal, the JSON, the report and the exit code."""

@@ -118,7 +118,7 @@ def jobs_for(cells: Sequence[Cell], todo: Iterable[str]) -> list[Job]:
 
 
 def _order(cell: Cell) -> tuple[bool, int, str, str, bool, str]:
-    """Panels last; seed by seed, so that an interrupted run has whole pairs; training first, dense before compressed."""
+    """Panels last; seed by seed, so that an interrupted run has whole pairs; training first, then dense probes."""
     seed = int(cell.seed.split("/")[0]) if cell.seed else 0
     compression = "" if cell.compression == DENSE else cell.compression
     return (cell.kind == "panel", seed, cell.seed, cell.variant, cell.kind != "train", compression)

@@ -24,8 +24,10 @@ class Mismatch:
 
 
 def mismatches(arms: Iterable[Arm], seeds: Iterable[str], stored: Mapping[str, StoredCell]) -> list[Mismatch]:
-    """Return every pair whose hashes differ in a stream that neither arm declared as changed; the first arm is the
-    reference."""
+    """Return every pair whose hashes differ in a stream that neither arm declared as changed.
+
+    The first arm is the reference.
+    """
     reference, *candidates = arms
     found = []
     for arm in candidates:

@@ -6,6 +6,7 @@ process. An exclusive job starts when nothing else runs and holds the machine al
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -35,31 +36,39 @@ class _Worker:
     """One process, and the job it has."""
 
     role: Role
-    process: subprocess.Popen[str]
-    log: IO[str]
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
     job: Job | None = None
     current: str | None = None
+    partial: bytes = b""
 
     def give(self, study: Study, job: Job) -> None:
         assert self.process.stdin is not None
         self.job = job
-        self.process.stdin.write(json.dumps({"study": study.as_json(), "job": job.as_json()}) + "\n")
-        self.process.stdin.flush()
+        message = json.dumps({"study": study.as_json(), "job": job.as_json()})
+        with contextlib.suppress(BrokenPipeError):  # a worker that died at its start is noticed when it is listened to
+            self.process.stdin.write(message.encode() + b"\n")
+            self.process.stdin.flush()
+
+    def read(self) -> list[bytes] | None:
+        """Return the complete lines that have come, or None where the process has ended."""
+        assert self.process.stdout is not None
+        data = os.read(self.process.stdout.fileno(), 1 << 16)
+        *lines, self.partial = (self.partial + data).split(b"\n")
+        return lines if data else None
 
     def tail(self) -> str:
         self.log.flush()
         size = self.log.seek(0, os.SEEK_END)
         self.log.seek(max(0, size - LOG_TAIL))
-        return self.log.read()
+        return self.log.read().decode(errors="replace")
 
     def end(self, *, kill: bool = False) -> None:
         assert self.process.stdin is not None
         if kill:
             self.process.kill()
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-        except BrokenPipeError:
-            pass
         self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
@@ -139,15 +148,13 @@ class Pool:
         return self._start(job)
 
     def _start(self, job: Job) -> _Worker:
-        log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace", prefix="stabbench-worker-")
+        log = tempfile.TemporaryFile(prefix="stabbench-worker-")  # noqa: SIM115 (lives as long as the worker)
         threads = str(job.threads)
         process = subprocess.Popen(
             [sys.executable, "-m", "stabbench.execution.worker", job.role],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            text=True,
-            bufsize=1,
             env={**os.environ, **ENVIRONMENT, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
             start_new_session=True,  # Ctrl-C is the driver's: it ends its workers itself
         )
@@ -160,10 +167,10 @@ class Pool:
     def _listen(self) -> None:
         for key, _ in self._selector.select():
             worker: _Worker = key.data
-            line = worker.process.stdout.readline()  # type: ignore[union-attr]
-            if not line:
+            lines = worker.read()
+            if lines is None:
                 self._died(worker)
-            else:
+            for line in lines or ():
                 self._handle(worker, json.loads(line))
 
     def _handle(self, worker: _Worker, event: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,5 +38,5 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`."""
         tensors = ("input_ids", "attention_mask", "token_type_ids", "labels")
-        moved = {name: None if (t := getattr(self, name)) is None else t.to(device) for name in tensors}
+        moved: dict[str, Any] = {n: None if (t := getattr(self, n)) is None else t.to(device) for n in tensors}
         return replace(self, **moved)

@@ -39,17 +39,19 @@ class Probe(Plugin):
 
     Attributes:
         worker: kind of process it runs in.
-        applies: to which subjects it applies.
+        applies: to which subjects it applies; a probe for ``compressed`` ones alone runs on each of them unasked.
+        uses: option that names plug-ins → kind of those plug-ins; their versions become part of the key.
     """
 
     worker: ClassVar[Literal["torch", "attack", "exclusive"]] = "torch"
     applies: ClassVar[Applies] = "both"
     panel: ClassVar[bool] = False
+    uses: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def traits(cls) -> dict[str, Any]:
         """Return where and on what it runs."""
-        return {"worker": cls.worker, "applies": cls.applies, "panel": cls.panel}
+        return {"worker": cls.worker, "applies": cls.applies, "panel": cls.panel, "uses": dict(cls.uses)}
 
     def measure(self, subject: Subject, context: Context) -> list[Measurement]:
         """Return the measurements; write per-example results into `context.folder`."""

@@ -34,7 +34,9 @@ Schedule = Callable[[int], float]
 class Forward(Protocol):
     """Runs the model: logits (B, C). `draw` tells passes of one step apart, so that each has its own dropout masks."""
 
-    def __call__(self, batch: Batch, draw: int = 0) -> Tensor: ...
+    def __call__(self, batch: Batch, draw: int = 0) -> Tensor:
+        """Return the logits."""
+        ...
 
 
 @dataclass
@@ -61,7 +63,9 @@ class Backward(Protocol):
     `draw` as in `Forward`; `scale` multiplies the objective. Returns the objective averaged over micro-batches, detached.
     """
 
-    def __call__(self, draw: int = 0, scale: float = 1.0) -> Objective: ...
+    def __call__(self, draw: int = 0, scale: float = 1.0) -> Objective:
+        """Add the gradients and return the objective."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -159,4 +159,3 @@ def _parsed(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return event
-

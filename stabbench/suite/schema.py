@@ -1,4 +1,4 @@
-"""The suite file as frozen, typed values (pydantic); unknown keys are errors. ``stabbench schema`` prints its JSON Schema."""
+"""The suite file as frozen, typed values (pydantic); unknown keys are errors."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The one training loop."""
+"""Fine-tuning: one loop, the same for every arm."""

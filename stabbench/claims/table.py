@@ -1,0 +1,83 @@
+"""Measurements by metric, coordinate and group, and what the suite planned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from stabbench.claims.claim import Group
+from stabbench.records import DENSE, Coordinate, Measurement, Row, canonical
+from stabbench.seeding import TrialSeeds
+from stabbench.suite.schema import Suite
+
+
+class Table:
+    """Rows of one run, looked up by (metric, at, group).
+
+    Attributes:
+        rows: all rows.
+        seeds: labels of the seeds the suite planned, in order.
+        crossed: whether the seeds are a crossed grid, whose cells share draws and are no independent pairs.
+    """
+
+    def __init__(self, rows: Sequence[Row], suite: Suite) -> None:
+        self.rows = rows
+        self.seeds = planned_seeds(suite)
+        self.crossed = any("/" in seed for seed in self.seeds)
+        self._cells: dict[tuple[str, str, Group], dict[str, Measurement]] = {}
+        self._places: dict[tuple[str, Group], dict[str, Mapping[str, Coordinate]]] = {}
+        for row in rows:
+            m, group = row.measurement, (row.variant, row.compression)
+            self._places.setdefault((m.metric, group), {})[canonical(dict(m.at))] = m.at
+            if row.seed is not None:
+                self._cells.setdefault((m.metric, canonical(dict(m.at)), group), {})[row.seed] = m
+
+    def values(self, metric: str, at: Mapping[str, Coordinate], group: Group) -> dict[str, float]:
+        """Return seed → value for the planned seeds that were measured; NaN and infinities are values."""
+        found = self._cells.get((metric, canonical(dict(at)), group), {})
+        return {seed: m.value for seed in self.seeds if (m := found.get(seed)) is not None and m.value is not None}
+
+    def places(self, metric: str, *groups: Group) -> list[Mapping[str, Coordinate]]:
+        """Return the coordinates at which any of the groups has this metric, ordered by their canonical text."""
+        found = {text: at for group in groups for text, at in self._places.get((metric, group), {}).items()}
+        return [found[text] for text in sorted(found)]
+
+    def failed(self, variant: str) -> set[str]:
+        """Return the seeds whose run failed."""
+        return {seed for seed, value in self.values("train.failed", {}, (variant, DENSE)).items() if value != 0}
+
+    def processes(self, metric: str, at: Mapping[str, Coordinate], group: Group) -> dict[int, list[float]]:
+        """Return process → the values of `metric` at `at` in that fresh process, over the group's seeds."""
+        found: dict[int, list[float]] = {}
+        for row in self.rows:
+            m = row.measurement
+            if m.metric != metric or (row.variant, row.compression) != group or m.value is None:
+                continue
+            place = dict(m.at)
+            process = place.pop("process", None)
+            if process is not None and canonical(place) == canonical(dict(at)):
+                found.setdefault(int(process), []).append(m.value)
+        return found
+
+
+def planned_seeds(suite: Suite) -> list[str]:
+    """Return the labels of a suite's seeds: ``0 … N−1``, the list given, or the crossed grid ``init/order``."""
+    if isinstance(suite.seeds, int):
+        return [str(seed) for seed in range(suite.seeds)]
+    if isinstance(suite.seeds, list):
+        return [str(seed) for seed in suite.seeds]
+    grid = suite.seeds
+    return [TrialSeeds(init, order).label for init in range(grid.init) for order in range(grid.order)]
+
+
+def failed_runs(rows: Sequence[Row], suite: Suite) -> dict[str, list[int]]:
+    """Return variant → [failed runs, runs that finished], for every variant of the suite."""
+    table = Table(rows, suite)
+    return {
+        variant: [len(table.failed(variant)), len(table.values("train.failed", {}, (variant, DENSE)))]
+        for variant in suite.variants
+    }
+
+
+def compression_labels(suite: Suite) -> list[str]:
+    """Return ``dense`` and the label of every chain of compressors."""
+    return [DENSE, *(c if isinstance(c, str) else "+".join(c) for c in suite.compressions)]

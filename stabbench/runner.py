@@ -1,0 +1,228 @@
+"""One run, from a suite's name to a verdict: plan, fetch, check the data, work, collect, decide, report.
+
+Running the same command again *is* resuming: finished cells are found in the store, only the missing ones are done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from stabbench.errors import ConfigurationError
+from stabbench.execution.conclude import Outcome, conclude, now
+from stabbench.execution.job import Study, jobs_for
+from stabbench.execution.pool import Pool
+from stabbench.execution.progress import RunProgress
+from stabbench.planning.keys import resolve
+from stabbench.planning.plan import Plan, formula, make_plan
+from stabbench.planning.selection import selected, smoke
+from stabbench.store.cells import Store
+from stabbench.store.environment import describe
+from stabbench.store.run_folder import RunFolder
+from stabbench.suite.load import LoadedSuite, load_suite
+
+DEFAULT_STORE = Path(".stabbench/store")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line says beside the suite.
+
+    Attributes:
+        suite: a file, or the name of a shipped suite.
+        overrides: ``KEY=VALUE`` texts of ``--set``; ``--seeds`` is one of them.
+        select: see `planning.selection.selected`.
+        jobs: processes side by side; None: the suite's budget.
+        max_seconds: no cell is started after so long; None: the suite's budget.
+        offline: refuse every non-local connection.
+        fresh: ignore what is cached.
+        smoke: tiny model and data, never a verdict.
+        store: folder of cells.
+        out: run folder; None: ``runs/<UTC>-<suite>``.
+    """
+
+    suite: str = "quick"
+    overrides: tuple[str, ...] = ()
+    select: str | None = None
+    jobs: int | None = None
+    max_seconds: float | None = None
+    offline: bool = False
+    fresh: bool = False
+    smoke: bool = False
+    store: Path = DEFAULT_STORE
+    out: Path | None = None
+
+
+def load(options: RunOptions) -> LoadedSuite:
+    """Load the suite that the options name, made tiny for ``--smoke``."""
+    loaded = load_suite(options.suite, options.overrides)
+    return smoke(loaded) if options.smoke else loaded
+
+
+def plan_for(options: RunOptions) -> tuple[Plan, Store]:
+    """Return the plan of a run and the store it was resolved against."""
+    loaded = load(options)
+    store = Store(options.store)
+    plan = make_plan(loaded, store, fresh=options.fresh)
+    cells = selected(plan.cells, options.select)
+    ids = {cell.id for cell in cells}
+    cached = plan.cached & ids
+    return replace(plan, cells=cells, cached=cached, formula=formula(loaded, plan.cells)), store
+
+
+def run(options: RunOptions) -> Outcome:
+    """Do a run and return how it ended.
+
+    Raises:
+        ConfigurationError: the suite or the data is wrong; nothing was run.
+        AssetError: a model or data set cannot be had; nothing was run.
+    """
+    started = datetime.now(UTC)
+    plan, store = plan_for(options)
+    if plan.pending:
+        check_inputs(plan.loaded, offline=options.offline)
+    store.sweep()
+    folder = _run_folder(options, plan, started)
+    if options.fresh:
+        _forget(plan, store)
+    folder.append({"event": "run-started", "time": now(), "pid": os.getpid()})
+    errors: dict[str, dict[str, str]] = {}
+    interrupted = _work(options, plan, store, folder, errors) if plan.pending else False
+    outcome = conclude(plan, store, folder, errors, interrupted=interrupted, smoke=options.smoke)
+    folder.append({"event": "run-finished", "time": now(), "status": outcome.verdict["status"]})
+    return outcome
+
+
+def check_inputs(loaded: LoadedSuite, *, offline: bool) -> None:
+    """Fetch what the suite needs and read its data, so that every mistake in it is found before any training."""
+    from stabbench.assets.needs import fetch_all
+    from stabbench.data.dataset import load_dataset
+    from stabbench.models.sources import asset_folder
+
+    fetch_all(loaded.suite, offline=offline)
+    load_dataset(loaded.suite.data, loaded.suite.task, loaded.path.parent, asset_folder)
+
+
+def check_data(loaded: LoadedSuite) -> str:
+    """Read the suite's data where it is on this machine, and describe it; say so where it is not.
+
+    Raises:
+        ConfigurationError: rows are wrong; all of them are named.
+    """
+    from stabbench.assets.needs import missing
+    from stabbench.data.dataset import load_dataset
+    from stabbench.models.sources import asset_folder
+
+    absent = [name for name in missing(loaded.suite) if name == loaded.suite.data.source]
+    if absent or (loaded.suite.data.source or "").startswith("hub:"):
+        return f"data not checked: {loaded.suite.data.source} is not on this machine (stabbench fetch)"
+    data = load_dataset(loaded.suite.data, loaded.suite.task, loaded.path.parent, asset_folder)
+    sizes = f"{len(data.train)} training, {len(data.validation)} validation, {len(data.test)} test examples"
+    return f"{sizes}; classes {', '.join(data.classes)}"
+
+
+def _run_folder(options: RunOptions, plan: Plan, started: datetime) -> RunFolder:
+    """Make the run's folder, or take up the one that ``--out`` names."""
+    name = plan.loaded.suite.name + ("-smoke" if options.smoke else "")
+    path = options.out or Path("runs") / f"{started:%Y%m%dT%H%M%SZ}-{name}"
+    folder = RunFolder(path)
+    if (path / "plan.json").exists() and folder.plan["suite"] != plan.loaded.suite.name:
+        raise ConfigurationError(
+            [
+                f"--out {path} holds a run of suite '{folder.plan['suite']}', not of '{plan.loaded.suite.name}'; name another"
+            ]
+        )
+    path.mkdir(parents=True, exist_ok=True)
+    folder.write_text("suite.resolved.yaml", _as_yaml(plan.loaded.resolved))
+    folder.write_json(
+        "environment.json",
+        {
+            **describe(),
+            "command": sys.argv[1:],
+            "started": started.isoformat(timespec="seconds"),
+            "smoke": options.smoke,
+        },
+    )
+    return folder
+
+
+def _forget(plan: Plan, store: Store) -> None:
+    for key in resolve(plan.cells, store).values():
+        if key is not None:
+            store.drop(key)
+
+
+def _work(options: RunOptions, plan: Plan, store: Store, folder: RunFolder, errors: dict[str, dict[str, str]]) -> bool:
+    """Do the pending cells; return whether the user interrupted."""
+    suite = plan.loaded.suite
+    minutes = suite.budget.minutes
+    seconds = options.max_seconds or (minutes * 60 if minutes else None)
+    trained = {cell.id for cell in plan.cells if cell.kind == "train" and cell.id in plan.cached}
+    with RunProgress(len(plan.cells), len(plan.cached)) as progress:
+
+        def on_event(event: dict[str, Any]) -> None:
+            note = _note(event, store)
+            if event["event"] == "error":
+                errors[event["cell"]] = event["error"]
+            folder.append({**event, "event": f"cell-{event['event']}", "time": now()})
+            progress.show(event, note)
+
+        pool = Pool(
+            study=Study.of(plan.loaded, str(store.root.resolve()), offline=options.offline),
+            jobs=options.jobs or suite.budget.jobs,
+            on_event=on_event,
+            deadline=time.monotonic() + seconds if seconds else None,
+        )
+        try:
+            with _termination_as_interrupt():
+                pool.run(jobs_for(plan.cells, [cell.id for cell in plan.pending]), trained)
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+def _note(event: dict[str, Any], store: Store) -> str:
+    """Say beside a finished training that it is a failed run."""
+    if event["event"] != "done" or not event["cell"].startswith("train/"):
+        return ""
+    stored = store.get(event["key"])
+    failed = stored is not None and stored.details["failed"]
+    return f"  failed run: {stored.details['failed_reason']}" if failed and stored else ""
+
+
+def _as_yaml(content: dict[str, Any]) -> str:
+    """Return YAML for people to read and for us to read back: JSON is YAML, so plain JSON types survive exactly."""
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe")
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    stream = StringIO()
+    yaml.dump(json.loads(json.dumps(content)), stream)
+    return stream.getvalue()
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end the run as Ctrl-C does, so that what is finished is collected and reported."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

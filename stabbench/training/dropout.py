@@ -1,0 +1,94 @@
+"""Matched dropout: the random state is set anew before every stochastic module.
+
+The seed is a function of (dropout stream, step, micro-batch, pass, draw, module path in the unwrapped model), so that an
+extra pass, or an extra draw elsewhere, shifts nothing: pass 0 has the same masks in every arm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from stabbench.seeding import TrialSeeds, derive
+
+
+class MatchedDropout:
+    """Reseeds before each stochastic module of a model in training mode, and hashes the masks of the first forward.
+
+    Stochastic are: every ``nn.Dropout`` with p > 0, and every module that owns one or a positive ``…dropout…`` number,
+    because attention passes its p on to a fused kernel.
+    """
+
+    def __init__(self, model: nn.Module, seeds: TrialSeeds) -> None:
+        self._seed = seeds.stream("dropout")
+        self._place: tuple[int, ...] = (0, 0, 0, 0)
+        self._digest: Any = hashlib.sha256()
+        self._recording: list[RemovableHandle] = []
+        self._handles: list[RemovableHandle] = []
+        for path, module in model.named_modules():
+            if _is_dropout(module) or _owns_dropout(module):
+                self._handles.append(module.register_forward_pre_hook(self._reseeder(path)))
+                self._recording.append(module.register_forward_hook(self._recorder(path)))
+
+    def enter(self, step: int, micro_batch: int, backward_pass: int, draw: int) -> None:
+        """Say which forward comes next."""
+        place = (step, micro_batch, backward_pass, draw)
+        if self._recording and place != (0, 0, 0, 0):
+            self._stop_recording()
+        self._place = place
+
+    @property
+    def hash(self) -> str:
+        """Sha256 of the masks of the first forward of the first step.
+
+        Of an ``nn.Dropout`` the zeros that it really made are hashed; inside a fused attention kernel masks cannot be
+        seen, so the state of the random generator that it starts from is.
+        """
+        return str(self._digest.hexdigest())
+
+    def remove(self) -> None:
+        """Take all hooks off the model."""
+        self._stop_recording()
+        for handle in self._handles:
+            handle.remove()
+
+    def _stop_recording(self) -> None:
+        for handle in self._recording:
+            handle.remove()
+        self._recording = []
+
+    def _reseeder(self, path: str) -> Any:
+        def reseed(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            if module.training:
+                torch.manual_seed(derive(self._seed, *self._place, path))
+
+        return reseed
+
+    def _recorder(self, path: str) -> Any:
+        def record(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            if not module.training:
+                return
+            self._digest.update(path.encode())
+            if _is_dropout(module):
+                self._digest.update(_mask(inputs[0], output).cpu().numpy().tobytes())
+            else:
+                self._digest.update(str(derive(self._seed, *self._place, path)).encode())
+
+        return record
+
+
+def _mask(before: Tensor, after: Tensor) -> Tensor:
+    return (after == 0) & (before != 0)
+
+
+def _is_dropout(module: nn.Module) -> bool:
+    return isinstance(module, nn.Dropout) and module.p > 0
+
+
+def _owns_dropout(module: nn.Module) -> bool:
+    numbers = (value for name, value in vars(module).items() if "dropout" in name and isinstance(value, float))
+    return any(_is_dropout(child) for child in module.children()) or any(value > 0 for value in numbers)
