@@ -54,7 +54,7 @@ class ConfigurationError(StabbenchError):
     exit_code: ClassVar[int] = 2
 
     def __init__(self, problems: Iterable[Problem | str], *, note: str = "Nothing was run.") -> None:
-        self.problems = tuple(Problem(p) if isinstance(p, str) else p for p in problems)
+        self.problems: tuple[Problem, ...] = tuple(Problem(p) if isinstance(p, str) else p for p in problems)
         self.note = note
         super().__init__("\n".join(str(problem) for problem in self.problems))
 

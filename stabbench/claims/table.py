@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stabbench.claims.claim import Group
-from stabbench.records import DENSE, Coordinate, Measurement, Row, canonical
+from stabbench.records import DENSE, Coordinate, Direction, Measurement, Row, canonical
 from stabbench.seeding import TrialSeeds
 from stabbench.suite.schema import Suite
 
@@ -41,16 +41,23 @@ class Table:
         found = {text: at for group in groups for text, at in self._places.get((metric, group), {}).items()}
         return [found[text] for text in sorted(found)]
 
+    def direction(self, metric: str) -> Direction:
+        """Return which direction of a metric its measurements call better."""
+        return next(
+            (m.better for row in self.rows if (m := row.measurement).metric == metric and m.status != "error"),
+            "neither",
+        )
+
     def failed(self, variant: str) -> set[str]:
         """Return the seeds whose run failed."""
         return {seed for seed, value in self.values("train.failed", {}, (variant, DENSE)).items() if value != 0}
 
-    def processes(self, metric: str, at: Mapping[str, Coordinate], group: Group) -> dict[int, list[float]]:
-        """Return process → the values of `metric` at `at` in that fresh process, over the group's seeds."""
+    def processes(self, metric: str, at: Mapping[str, Coordinate], group: Group | None) -> dict[int, list[float]]:
+        """Return process → the values of `metric` at `at` in it, over the seeds of a group, or of all groups (None)."""
         found: dict[int, list[float]] = {}
         for row in self.rows:
             m = row.measurement
-            if m.metric != metric or (row.variant, row.compression) != group or m.value is None:
+            if m.metric != metric or group not in (None, (row.variant, row.compression)) or m.value is None:
                 continue
             place = dict(m.at)
             process = place.pop("process", None)

@@ -84,12 +84,14 @@ class Pool:
         jobs: processes side by side.
         on_event: called in the driver with each event: started, done, error.
         deadline: `time.monotonic` after which no further job is started, or None.
+        command: how a worker is started; the role is added.
     """
 
     study: Study
     jobs: int
     on_event: OnEvent
     deadline: float | None = None
+    command: tuple[str, ...] = (sys.executable, "-m", "stabbench.execution.worker")
     _queue: list[Job] = field(default_factory=list)
     _workers: list[_Worker] = field(default_factory=list)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
@@ -151,7 +153,7 @@ class Pool:
         log = tempfile.TemporaryFile(prefix="stabbench-worker-")  # noqa: SIM115 (lives as long as the worker)
         threads = str(job.threads)
         process = subprocess.Popen(
-            [sys.executable, "-m", "stabbench.execution.worker", job.role],
+            [*self.command, job.role],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -27,17 +27,17 @@ def paired_t_power(effect: float, n: int, alpha: float = 0.05) -> float:
     return 1 - float(nctdtr(n - 1, shift, critical)) + (lower if math.isfinite(lower) else 0.0)
 
 
-def detectable_effect(n_seeds: int, *, power: float = 0.80, alpha: float = 0.05, sd: float = 1.0) -> float:
+def detectable_effect(n_seeds: int, *, power: float = 0.80, alpha: float = 0.05, sd: float = 1.0) -> float | None:
     """Return the smallest mean difference that the paired t test sees with `power`.
 
     Args:
-        n_seeds: pairs; below 2 nothing can be seen: infinity.
+        n_seeds: pairs; below 2 no effect of any size can be seen: None.
         power: chance of seeing it, in (alpha, 1).
         alpha: level of the test; 0.05/m where the claim is the first of m under Holm.
         sd: standard deviation of the differences: 1 gives the answer in SDs, a metric's own SD gives the metric's unit.
     """
     if n_seeds < 2:
-        return math.inf
+        return None
     low, high = 0.0, 1.0
     while paired_t_power(high, n_seeds, alpha) < power:
         low, high = high, 2 * high

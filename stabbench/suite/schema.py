@@ -135,6 +135,14 @@ class Budget(Strict):
     jobs: int = Field(1, ge=1)
 
 
+def _accuracy() -> dict[str, Options]:
+    return {"accuracy": {}}
+
+
+def _trace() -> dict[str, Options]:
+    return {"trace": {}}
+
+
 def _single(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
@@ -151,10 +159,10 @@ class Suite(Strict):
     seeds: int | list[int] | CrossedSeeds = Field(5, description="N: 0 … N-1; a list; or {init: N, order: M} crossed")
     train: TrainOptions = Field(default_factory=TrainOptions)
     variants: dict[str, Variant] = Field(min_length=1)
-    probes: dict[str, Options] = Field(default_factory=lambda: {"accuracy": {}})
+    probes: dict[str, Options] = Field(default_factory=_accuracy)
     compressions: list[str | list[str]] = Field(default_factory=list)
     compress_probes: list[str] = Field(default_factory=lambda: ["accuracy"])
-    monitors: dict[str, Options] = Field(default_factory=lambda: {"trace": {}})
+    monitors: dict[str, Options] = Field(default_factory=_trace)
     keep_weights: Literal["all", "none", "last"] = "all"
     compare: Compare = Field(default_factory=Compare)
     budget: Budget = Field(default_factory=Budget)

@@ -1,0 +1,48 @@
+"""Which assets a suite needs, and fetching them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stabbench.assets.fetch import fetch, path_if_cached
+from stabbench.errors import ConfigurationError, unknown_name
+from stabbench.suite.fingerprint import uses_files
+from stabbench.suite.schema import Suite
+
+MADE_HERE = "builtin:tiny"
+"""Made on the spot, never fetched: the tiny random model, and the generated sentences."""
+MODELS = ("builtin:minilm-l6", MADE_HERE)
+DATASETS = ("builtin:rotten-tomatoes", MADE_HERE)
+
+
+def needed(suite: Suite) -> list[str]:
+    """Return the names of the built-in assets that a suite reads.
+
+    Raises:
+        ConfigurationError: a ``builtin:`` name does not exist, or is not a model or a data set.
+    """
+    asked = [("built-in model", suite.model.name, MODELS)]
+    if suite.data.source is not None and not uses_files(suite.data):
+        asked.append(("built-in data set", suite.data.source, DATASETS))
+    wrong = [unknown_name(what, name, known) for what, name, known in asked if _builtin(name) and name not in known]
+    if wrong:
+        raise ConfigurationError(wrong)
+    return [name for _, name, _ in asked if _builtin(name) and name != MADE_HERE]
+
+
+def fetch_all(suite: Suite, *, offline: bool = False) -> dict[str, Path]:
+    """Fetch what a suite needs and return name → folder.
+
+    Raises:
+        AssetError: something cannot be had.
+    """
+    return {name: fetch(name, offline=offline) for name in needed(suite)}
+
+
+def missing(suite: Suite) -> list[str]:
+    """Return what a suite needs and the cache does not have."""
+    return [name for name in needed(suite) if path_if_cached(name) is None]
+
+
+def _builtin(name: str) -> bool:
+    return name.startswith("builtin:")

@@ -1,0 +1,153 @@
+"""Attacks examples one by one; each result is a function of subject, recipe, example and seed alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from stabbench.attacks.base import Attack
+from stabbench.attacks.engine.edits import words, words_changed
+from stabbench.attacks.engine.environment import require
+from stabbench.data.example import Example, Text
+from stabbench.errors import StabbenchError
+from stabbench.models.subject import Subject
+from stabbench.seeding import derive
+
+Outcome = Literal["success", "failed", "skipped", "error"]
+SPLIT = "<SPLIT>"
+"""textattack's mark between the sentences of a pair, which a text must not hold."""
+
+
+@dataclass
+class AttackRow:
+    """What one recipe did to one example.
+
+    Attributes:
+        recipe: name of the attack.
+        example: id of the example.
+        text: the clean text; a pair is a list of two.
+        label: its right class.
+        outcome: ``success`` the clean answer was right and the answer to the found text is another; ``failed`` it was
+            right and stayed; ``skipped`` it was wrong, or the text has no words; ``error`` the attack raised.
+        message: why the example was skipped or what was raised, else None.
+        clean_prediction: the model's answer to the clean text.
+        clean_probabilities: C probabilities.
+        adversarial_text: the best text found, also where the attack failed; None where there was no attack.
+        adversarial_prediction: the model's answer to it, asked again after the search.
+        adversarial_probabilities: C probabilities.
+        words_changed: words replaced, inserted or deleted.
+        words: words of the clean text.
+        queries: texts the search asked for, as textattack counts them: repeated ones too, the clean one included.
+        model_rows: texts the model scored for the search.
+        query_at_success: number of the query that changed the answer first; a budget below it would have failed.
+    """
+
+    recipe: str
+    example: str
+    text: Text
+    label: int
+    outcome: Outcome
+    message: str | None
+    clean_prediction: int
+    clean_probabilities: list[float]
+    words: int
+    adversarial_text: Text | None = None
+    adversarial_prediction: int | None = None
+    adversarial_probabilities: list[float] | None = None
+    words_changed: int | None = None
+    queries: int = 0
+    model_rows: int = 0
+    query_at_success: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row for ``attack.jsonl``."""
+        return asdict(self)
+
+
+def attack_examples(
+    attack: Attack, subject: Subject, examples: Sequence[Example], *, query_budget: int, seed: int, batch_size: int = 32
+) -> list[AttackRow]:
+    """Return one row per example, in order. Random states of the process are as before.
+
+    An example whose clean answer is wrong is not attacked. An attack that raises gives an ``error`` row and the others
+    go on.
+
+    Args:
+        attack: the recipe.
+        subject: the model.
+        examples: what to attack; ids make the seeds.
+        query_budget: most queries per example, the clean one included.
+        seed: seed of the attack, mixed with recipe and example id.
+        batch_size: most rows in one call of the model; 1 where its answers depend on the batch.
+
+    Raises:
+        StabbenchError: the process was not prepared for attacks.
+    """
+    require()
+    from stabbench.attacks.engine.search import Search
+
+    search = Search(attack, subject, query_budget, batch_size)
+    rows = []
+    for example in examples:
+        row = _clean(attack.name, subject, example)
+        if row.outcome == "failed":
+            with _seeded(derive("attack", attack.name, example.id, seed)):
+                _attack(search, subject, row)
+        rows.append(row)
+    return rows
+
+
+def _clean(recipe: str, subject: Subject, example: Example) -> AttackRow:
+    """Return the row of an example before any attack: ``failed`` if it is one to attack."""
+    prediction, probabilities = _ask(subject, example.content)
+    count = len(words(example.content))
+    right = prediction == example.label
+    reason = None if right and count else ("the text has no words" if right else "the clean answer is wrong")
+    outcome: Outcome = "skipped" if reason else "failed"
+    given = (example.id, example.content, example.label)
+    return AttackRow(recipe, *given, outcome, reason, prediction, probabilities, count)
+
+
+def _attack(search: Any, subject: Subject, row: AttackRow) -> None:
+    try:
+        if SPLIT in "".join(row.text):
+            raise StabbenchError(f"the text holds {SPLIT}, which textattack puts between the sentences of a pair")
+        found: Text = search(row.text, row.label)
+    # The boundary of an example: whatever textattack or a model raises on one text is this row's alone.
+    except Exception as error:
+        row.outcome, row.message = "error", f"{type(error).__name__}: {error}"
+    else:
+        row.adversarial_text, row.words_changed = found, words_changed(row.text, found)
+        row.adversarial_prediction, row.adversarial_probabilities = _ask(subject, found)
+        # The search's own verdict is not asked: an attack must not report its own success.
+        if row.adversarial_prediction != row.clean_prediction:
+            row.outcome, row.query_at_success = "success", search.query_at_success
+    row.queries, row.model_rows = search.queries, search.rows
+
+
+def _ask(subject: Subject, text: Text) -> tuple[int, list[float]]:
+    """Return the answer and the probabilities of one text, asked alone; −1 where they are not finite."""
+    probabilities = subject.probabilities([text], batch_size=1)[0]
+    finite = bool(np.isfinite(probabilities).all())
+    return int(probabilities.argmax()) if finite else -1, [float(p) for p in probabilities]
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators textattack draws from, and put them back afterwards."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])

@@ -1,0 +1,118 @@
+"""From measurements to claims: evidence by kind of metric, Holm over the primary claims, one of six verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from stabbench.claims import failure, latency, level, spread
+from stabbench.claims.claim import Claim, Verdict
+from stabbench.claims.contrasts import contrasts
+from stabbench.claims.evidence import Contrast, Evidence, no_interval
+from stabbench.claims.metrics import Kind
+from stabbench.claims.table import Table
+from stabbench.claims.wording import effect_text, p_text, percent_of
+from stabbench.records import Row
+from stabbench.statistics.multiplicity import holm_levels
+from stabbench.statistics.result import excludes_zero, within
+from stabbench.suite.schema import Suite
+
+EQUIVALENCE_LEVEL = 0.90
+"""Level of the unadjusted interval that must lie inside the margin: two one-sided tests at 5 %."""
+_EVIDENCE: Mapping[Kind, Callable[[Contrast, Table], Evidence]] = {
+    "level": level.evidence,
+    "failure": failure.evidence,
+    "spread": spread.evidence,
+    "latency": latency.evidence,
+}
+
+
+def build_claims(rows: Sequence[Row], suite: Suite) -> list[Claim]:
+    """Return every claim of a run, primary ones first, in declared order.
+
+    Args:
+        rows: all measurements, those of `derive` included.
+        suite: says which variant is the reference, which claims are primary, the margins and the level.
+    """
+    table = Table(rows, suite)
+    asked = contrasts(table, suite)
+    found = [_evidence(contrast, table) for contrast in asked]
+    primary = [i for i, contrast in enumerate(asked) if contrast.primary]
+    # A claim that is blocked or cannot be decided still counts among the m claims.
+    tested = [None if found[i].blocked or found[i].undecidable else found[i].p for i in primary]
+    adjusted = dict(zip(primary, holm_levels(tested, 1 - suite.compare.level), strict=True))
+    return [
+        _claim(contrast, found[i], 1 - adjusted[i] if i in adjusted else suite.compare.level)
+        for i, contrast in enumerate(asked)
+    ]
+
+
+def _evidence(contrast: Contrast, table: Table) -> Evidence:
+    if contrast.unresolved:
+        blocked: tuple[Verdict, str] = ("not comparable", contrast.unresolved)
+        return Evidence(None, None, None, None, no_interval, "", 0, len(table.seeds), blocked=blocked)
+    return _EVIDENCE[contrast.metric.kind](contrast, table)
+
+
+def _claim(contrast: Contrast, evidence: Evidence, confidence: float) -> Claim:
+    interval = evidence.interval(confidence)
+    verdict, reason = _verdict(contrast, evidence, confidence)
+    return Claim(
+        id=contrast.id,
+        metric=contrast.metric.name,
+        at=dict(contrast.at),
+        primary=contrast.primary,
+        reference=contrast.reference,
+        candidate=contrast.candidate,
+        reference_value=evidence.reference_value,
+        candidate_value=evidence.candidate_value,
+        effect=evidence.effect,
+        interval=interval,
+        level=confidence,
+        margin=contrast.margin,
+        p=evidence.p,
+        test=evidence.test,
+        verdict=verdict,
+        reason="; ".join([reason, *evidence.notes]),
+        n_seeds=evidence.n_used if evidence.by_seed else None,
+        n_used=evidence.n_used,
+        n_planned=evidence.n_planned,
+        method_notes=evidence.notes,
+    )
+
+
+def _verdict(contrast: Contrast, evidence: Evidence, confidence: float) -> tuple[Verdict, str]:
+    """Return the verdict and why, in this order: blocked, undecidable, equivalent, decided, inconclusive."""
+    if evidence.blocked:
+        return evidence.blocked
+    interval = evidence.interval(confidence)
+    if evidence.undecidable or interval is None:
+        return "inconclusive", evidence.undecidable or "there is no interval"
+    if within(evidence.interval(EQUIVALENCE_LEVEL), contrast.margin):
+        return "equivalent", f"the 90 % interval lies inside ±{_margin_text(contrast)}"
+    return _decided(contrast, evidence, interval, confidence)
+
+
+def _decided(
+    contrast: Contrast, evidence: Evidence, interval: tuple[float, float], confidence: float
+) -> tuple[Verdict, str]:
+    """Decide by p below its level and an interval without 0: both, or not at all."""
+    span = f"the {percent_of(confidence)} % interval"
+    below = evidence.p is not None and evidence.p < 1 - confidence
+    outside = excludes_zero(interval)
+    if below and outside:
+        better = contrast.metric.better
+        if better == "neither":
+            return "inconclusive", f"{span} excludes 0, but no direction of this metric is better"
+        good = (interval[0] > 0) == (better == "higher")
+        return "improved" if good else "regressed", f"{span} excludes 0 and {p_text(evidence.p)}"
+    if below != outside:
+        return "inconclusive", f"test and interval disagree: {p_text(evidence.p)}, and {span} " + (
+            "excludes 0" if outside else "holds 0"
+        )
+    return "inconclusive", f"{span} holds 0" + (
+        "" if contrast.margin is None else f" and the 90 % interval reaches beyond ±{_margin_text(contrast)}"
+    )
+
+
+def _margin_text(contrast: Contrast) -> str:
+    return effect_text(contrast.margin, contrast.metric, signed=False)

@@ -1,0 +1,86 @@
+"""Evidence about latency: one log ratio per fresh process, refused where the machine was not quiet.
+
+The effect is the mean of ln(candidate's p50 / reference's p50) over processes, and the interval and margin are on that
+log scale; a report prints exp(effect) − 1 in percent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from stabbench.claims.claim import Verdict
+from stabbench.claims.evidence import Contrast, Evidence, mean, no_interval
+from stabbench.claims.table import Table
+from stabbench.statistics.paired import paired_log_ratio, sign_flip
+
+CONTAMINATED = 0.10
+"""Largest share of rounds with run-queue wait at which a latency still counts."""
+
+
+def evidence(contrast: Contrast, table: Table) -> Evidence:
+    """Return the evidence of the fresh processes in which both groups were timed; the unit is the process."""
+    reference = table.processes("latency.process_p50", contrast.at, contrast.reference)
+    candidate = table.processes("latency.process_p50", contrast.at, contrast.candidate)
+    planned = len({*reference, *candidate, *table.processes("latency.process_p50", contrast.at, None)})
+    pairs = sorted({*reference} & {*candidate})
+    first = [_typical(reference[process]) for process in pairs]
+    second = [_typical(candidate[process]) for process in pairs]
+    found = paired_log_ratio(second, first)
+    disturbed = _disturbed(contrast, table)
+    blocked: tuple[Verdict, str] | None = ("not comparable", disturbed) if disturbed else None
+    if blocked is None and (len(pairs) < planned or not planned):
+        blocked = ("incomplete", f"{planned - len(pairs)} of {planned} processes did not time both")
+    return Evidence(
+        reference_value=1.0 if pairs else None,
+        candidate_value=None if found.value is None else math.exp(found.value),
+        effect=found.value,
+        p=None if disturbed else found.p,
+        interval=no_interval if disturbed else lambda level: paired_log_ratio(second, first, level).interval,
+        test=found.method,
+        n_used=len(pairs),
+        n_planned=planned,
+        by_seed=False,
+        notes=_notes(first, second, found.value),
+        blocked=blocked,
+        undecidable=found.reason if found.low is None else "",
+    )
+
+
+def _typical(seconds: Sequence[float]) -> float:
+    """Geometric mean over the seeds timed in one process (usually one)."""
+    if not all(value > 0 for value in seconds):
+        return math.nan
+    return math.exp(math.fsum(math.log(value) for value in seconds) / len(seconds))
+
+
+def _disturbed(contrast: Contrast, table: Table) -> str:
+    """Say why the timing cannot be trusted; empty where it can."""
+    for group in (contrast.reference, contrast.candidate):
+        share = mean(list(table.values("latency.contaminated", contrast.at, group).values()))
+        if share is not None and not share <= CONTAMINATED:
+            return (
+                f"contaminated: {'@'.join(group)} waited for a processor in {share:.0%} of its rounds "
+                f"(allowed {CONTAMINATED:.0%}); measure again on a quiet machine"
+            )
+    return _replicate_differs(contrast, table)
+
+
+def _replicate_differs(contrast: Contrast, table: Table) -> str:
+    """Say that the A/A replicate of the reference differs from the reference: then so may anything."""
+    replicates = table.processes("latency.aa_ratio", contrast.at, None)
+    ratios = [value for values in replicates.values() for value in values]
+    found = paired_log_ratio(ratios, [1.0] * len(ratios))
+    if found.value is None or contrast.margin is None or abs(found.value) <= contrast.margin:
+        return ""
+    return (
+        f"contaminated: the A/A replicate of the reference runs at {math.exp(found.value):.3f} times its latency"
+        f" (allowed ±{math.expm1(contrast.margin):.0%}); measure again on a quiet machine"
+    )
+
+
+def _notes(first: list[float], second: list[float], effect: float | None) -> tuple[str, ...]:
+    if effect is None or len(first) < 6:
+        return ()
+    flip = sign_flip([math.log(c / r) for c, r in zip(second, first, strict=True)])
+    return (f"{flip.method} p = {flip.p:.3g} (floor {flip.floor:.2g})",)

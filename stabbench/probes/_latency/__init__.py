@@ -1,0 +1,1 @@
+"""How latency is timed: fresh processes of pytest-benchmark, every subject in each, in balanced order."""

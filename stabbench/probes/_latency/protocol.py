@@ -1,0 +1,138 @@
+"""What one panel times, and in which order: a value that the probe writes and each timing process reads. No torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROTOCOL_FILE = "STABBENCH_LATENCY_PROTOCOL"
+PROCESS = "STABBENCH_LATENCY_PROCESS"
+
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "passive",
+    "MKL_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_OFFLINE": "1",
+}
+"""Set before anything is imported: waiting threads that spin are the largest error of all on a shared machine."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One subject of the panel.
+
+    Attributes:
+        variant: its variant.
+        seed: its seed's label.
+        compression: ``dense`` or a chain.
+        folder: the trained model's folder.
+        artifact: folder of the compressed artifact, or None for ``dense``.
+        replicate: 1 for the second copy of the reference's dense model (the A/A replicate), else 0.
+    """
+
+    variant: str
+    seed: str
+    compression: str
+    folder: str
+    artifact: str | None
+    replicate: int = 0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One subject's rounds of one block, timed without a pause between them.
+
+    Attributes:
+        subject: index into the panel's subjects.
+        batch: texts per round.
+        length: tokens per text, padding included.
+        block: number of the block.
+    """
+
+    subject: int
+    batch: int
+    length: int
+    block: int
+
+    def __str__(self) -> str:
+        return f"s{self.subject}-b{self.batch}-l{self.length}-k{self.block}"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One panel.
+
+    Attributes:
+        subjects: the reference's dense model first, its A/A replicate last.
+        batch: batch sizes.
+        length: lengths in tokens.
+        processes: number of fresh processes.
+        blocks: blocks per process; in each block every subject has one turn per shape.
+        texts_per_block: texts that a turn scores, see `rounds`.
+        warmup: untimed rounds per subject and shape at the start of a process.
+        texts: the texts, in the order in which they are used; a pair is a list of two.
+    """
+
+    subjects: tuple[Timed, ...]
+    batch: tuple[int, ...]
+    length: tuple[int, ...]
+    processes: int
+    blocks: int
+    texts_per_block: int
+    warmup: int
+    texts: tuple[str | tuple[str, str], ...]
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """Every (batch, length)."""
+        return [(batch, length) for batch in self.batch for length in self.length]
+
+    def rounds(self, batch: int) -> int:
+        """Return the rounds of one turn: as many as score `texts_per_block` texts, at least one."""
+        return max(1, self.texts_per_block // batch)
+
+    def turns(self, process: int) -> Iterator[Turn]:
+        """Return the turns of a process: block by block, shape by shape, subjects in balanced order."""
+        rows = balanced_orders(len(self.subjects))
+        for block in range(self.blocks):
+            order = rows[(process * self.blocks + block) % len(rows)]
+            for batch, length in self.shapes:
+                yield from (Turn(subject, batch, length, block) for subject in order)
+
+    def write(self, path: Path) -> None:
+        """Write the protocol as JSON."""
+        path.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
+
+
+def balanced_orders(n: int) -> list[list[int]]:
+    """Return the rows of a Williams design for n treatments: n rows where n is even, 2n where it is odd.
+
+    Over the rows every treatment stands in every position equally often, and directly after every other one equally
+    often, so that neither a drift of the machine nor what a neighbour left in the caches favours anyone.
+    Source: Williams 1949, Australian Journal of Scientific Research A 2, 149-168.
+    """
+    zigzag = [(step + 1) // 2 if step % 2 else -(step // 2) for step in range(n)]
+    rows = [[(shift + offset) % n for offset in zigzag] for shift in range(n)]
+    return rows if n % 2 == 0 else rows + [row[::-1] for row in rows]
+
+
+def read_protocol(path: Path) -> Protocol:
+    """Read what `Protocol.write` wrote."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    subjects = tuple(Timed(**item) for item in content.pop("subjects"))
+    texts = tuple(text if isinstance(text, str) else (text[0], text[1]) for text in content.pop("texts"))
+    return Protocol(
+        **{**content, "batch": tuple(content["batch"]), "length": tuple(content["length"])},
+        subjects=subjects,
+        texts=texts,
+    )
+
+
+def current() -> tuple[Protocol, int]:
+    """Return, inside a timing process, its protocol and its number."""
+    return read_protocol(Path(os.environ[PROTOCOL_FILE])), int(os.environ[PROCESS])

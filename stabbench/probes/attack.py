@@ -1,0 +1,113 @@
+"""How often a search finds a small change of the text that changes a right answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from stabbench import registry
+from stabbench.attacks.engine.run import AttackRow, attack_examples
+from stabbench.errors import ConfigurationError, unknown_name
+from stabbench.models.subject import Subject
+from stabbench.probes._sample import sample, steady_batch_size
+from stabbench.probes.base import Applies, Context, Probe
+from stabbench.records import Direction, Measurement, finite
+
+
+@dataclass(frozen=True)
+class Attack(Probe):
+    """Accuracy under attack, success rate, size and price of adversarial attacks, on the same texts for every subject.
+
+    With N texts, C those with a right clean answer and S ⊂ C those whose answer an attack changed. Texts without words,
+    and texts on which the attack raised, are left out of all of them and show as n_used < n_planned.
+
+    Stores ``attack.jsonl``, one row per recipe and text: see `stabbench.attacks.engine.run.AttackRow`; numbers that are
+    not finite are strings.
+    """
+
+    version: ClassVar[int] = 1
+    worker: ClassVar[Literal["torch", "attack", "exclusive"]] = "attack"
+    applies: ClassVar[Applies] = "both"
+    uses: ClassVar[Mapping[str, str]] = {"recipes": "attacks"}
+    paper: ClassVar[str] = "Morris et al. 2020, arXiv:2005.05909 (textattack); Morris et al. 2020, arXiv:2004.14174"
+    equation: ClassVar[str] = """
+        clean_accuracy = |C|/N; accuracy_under_attack = (|C| − |S|)/N; success_rate = |S|/|C|, unknown where C is empty;
+        words_changed = mean over S of changed words / words; queries, model_rows = means over C.
+    """
+    changes: ClassVar[str] = "Nothing: it reads test texts and searches beside them."
+    cost: ClassVar[str] = "Up to `query_budget` texts per example and recipe; only right clean answers are attacked."
+    departures: ClassVar[str] = """
+        Every example has its own seed, so results do not depend on order, subset or number of workers. Success is
+        judged from the model's answers after the search, not by the attack.
+    """
+    pitfalls: ClassVar[str] = """
+        A model that predicts one class cannot be fooled: read it beside majority_share and macro_f1. success_rate hides
+        clean accuracy; give both. With 20 texts a difference below 0.3 is noise. A found text need not keep
+        its meaning.
+    """
+
+    recipes: Annotated[tuple[str, ...], Field(min_length=1, description="attacks, by name")] = ("deepwordbug",)
+    examples: Annotated[int, Field(ge=1, description="test texts, chosen by a hash of their ids")] = 20
+    query_budget: Annotated[int, Field(ge=1, description="most queries per text, repeated ones included")] = 300
+    seed: Annotated[int, Field(description="seed of the choice of texts and of the searches")] = 0
+    batch_size: Annotated[
+        int, Field(ge=1, description="texts in one call; a compressed subject whose answers depend on it gets 1")
+    ] = 32
+
+    def measure(self, subject: Subject, context: Context) -> list[Measurement]:
+        """Return six numbers per recipe.
+
+        Raises:
+            ConfigurationError: a recipe is unknown.
+            StabbenchError: this process was not prepared for attacks.
+        """
+        known = registry.names("attacks")
+        if unknown := [recipe for recipe in self.recipes if recipe not in known]:
+            raise ConfigurationError([f"probes.attack.recipes: {unknown_name('attack', r, known)}" for r in unknown])
+        examples = sample(context.dataset.test, self.examples, self.seed)
+        texts = [example.content for example in examples]
+        batch_size = steady_batch_size(subject, context.dense is not None, texts, self.batch_size)
+        measurements = []
+        with (context.folder / "attack.jsonl").open("w", encoding="utf-8") as stream:
+            for recipe in self.recipes:
+                rows = attack_examples(
+                    registry.load("attacks", recipe)(),
+                    subject,
+                    examples,
+                    query_budget=self.query_budget,
+                    seed=self.seed,
+                    batch_size=batch_size,
+                )
+                stream.writelines(json.dumps(finite(row.as_dict())) + "\n" for row in rows)
+                measurements += summary(recipe, rows, self.examples)
+        return measurements
+
+
+def summary(recipe: str, rows: Sequence[AttackRow], planned: int) -> list[Measurement]:
+    """Return the six numbers of one recipe from its rows; a mean over nothing is None."""
+    counted = [row for row in rows if row.words and row.outcome != "error"]
+    attacked = [row for row in counted if row.outcome != "skipped"]
+    fooled = [row for row in attacked if row.outcome == "success"]
+    n, right = len(counted), len(attacked)
+    changed = [(row.words_changed or 0) / row.words for row in fooled]
+    values: list[tuple[str, float | None, str, Direction, int]] = [
+        ("accuracy_under_attack", (right - len(fooled)) / n if n else None, "share", "higher", n),
+        ("success_rate", len(fooled) / right if right else None, "share", "lower", right),
+        ("words_changed", _mean(changed), "share", "higher", len(fooled)),
+        ("queries", _mean([row.queries for row in attacked]), "count", "higher", right),
+        ("model_rows", _mean([row.model_rows for row in attacked]), "count", "neither", right),
+        ("clean_accuracy", right / n if n else None, "share", "higher", n),
+    ]
+    return [
+        Measurement(f"attack.{name}", value, unit, better, {"recipe": recipe}, used, planned)
+        for name, value, unit, better, used in values
+    ]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None

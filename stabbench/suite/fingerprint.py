@@ -1,0 +1,54 @@
+"""What data a suite reads, as a hash, before anything is parsed: file bytes, pinned hashes, or a hub revision."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from stabbench.records import canonical
+from stabbench.registry import PACKAGE
+from stabbench.suite.schema import Data, SplitFile
+
+READER = 1
+"""Raised whenever the same bytes would be read to other examples or other splits."""
+
+
+def uses_files(data: Data) -> bool:
+    """Return whether the paths are used: always without a source, and with one where `root` is set."""
+    files = isinstance(data.train, SplitFile)
+    return files and (data.source is None or data.root is not None)
+
+
+def file_of(data: Data, split: SplitFile, suite_folder: Path) -> Path:
+    """Return the file of a split: relative to `root`, which is relative to the suite's folder; absolute is allowed."""
+    return suite_folder / (data.root or ".") / split.path
+
+
+def data_fingerprint(data: Data, suite_folder: Path) -> str:
+    """Return a hash of the bytes and of every option that decides which examples come out.
+
+    A missing file gives a fingerprint too (of its absence): the run that needs it reports it with its place.
+    """
+    options = data.model_dump(exclude={"root"})
+    content: dict[str, Any] = {"reader": READER, "options": options}
+    if uses_files(data):
+        splits = {"train": data.train, "validation": data.validation, "test": data.test}
+        files = {name: split for name, split in splits.items() if isinstance(split, SplitFile)}
+        content["options"] = {**options, "source": None}
+        for name in files:
+            content["options"][name] = {key: value for key, value in options[name].items() if key != "path"}
+        content["files"] = {name: _digest(file_of(data, split, suite_folder)) for name, split in files.items()}
+    elif data.source is not None and data.source.startswith("builtin:"):
+        pins = json.loads((PACKAGE / "assets" / "pins.json").read_text(encoding="utf-8"))
+        content["pins"] = pins.get(data.source, {}).get("files", {})
+    return hashlib.sha256(canonical(content).encode()).hexdigest()[:32]
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return f"{path.suffix}:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError as error:
+        return f"absent:{error.strerror}"

@@ -1,0 +1,63 @@
+"""Options of plug-ins checked against their cards' JSON Schema, without importing the plug-in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from stabbench import registry
+from stabbench.errors import Problem, suggestion, unknown_name
+from stabbench.suite.problems import shown
+from stabbench.suite.yaml_file import Document, KeyPath
+
+BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+
+
+def plugin_problems(kind: str, name: str, given: Any, path: KeyPath, document: Document) -> Iterator[Problem]:
+    """Yield every mistake in the name and the options of one plug-in; `path` is the place of its name."""
+    if name not in registry.names(kind):
+        yield document.problem(path, unknown_name(registry.KINDS[kind][0], name, registry.names(kind)))
+        return
+    card = registry.card(kind, name)
+    if not isinstance(given, Mapping):
+        yield document.problem(path, f"the options of '{name}' must be a mapping, such as {{}}; found {shown(given)}")
+        return
+    for error in Draft202012Validator(card.schema).iter_errors(dict(given)):
+        where = (*path, *error.absolute_path)
+        if error.validator == "additionalProperties":
+            known = sorted(card.schema["properties"])
+            for key in sorted(set(given) - set(known)):
+                allowed = f"Allowed: {', '.join(known)}." if known else "It has no options."
+                yield document.problem(
+                    (*path, key), f"unknown option '{key}' of '{name}'.{suggestion(key, known)} {allowed}"
+                )
+        elif error.validator == "required":
+            missing = [key for key in error.validator_value if key not in given]
+            yield document.problem(path, f"'{name}' needs {', '.join(missing)}")
+        else:
+            yield document.problem(where, _told(error))
+    yield from _used(card, given, path, document)
+
+
+def _told(error: Any) -> str:
+    value = shown(error.instance)
+    if error.validator in BOUNDS:
+        return f"must be {BOUNDS[error.validator]} {error.validator_value}; found {value}"
+    if error.validator == "enum":
+        return f"{value} is not allowed; expected one of {', '.join(map(str, error.validator_value))}"
+    if error.validator == "type":
+        return f"must be of type {error.validator_value}; found {value}"
+    return str(error.message)
+
+
+def _used(card: registry.Card, given: Mapping[str, Any], path: KeyPath, document: Document) -> Iterator[Problem]:
+    """Yield the names in an option that names other plug-ins, such as the noise probe's `kinds`, that do not exist."""
+    for option, kind in card.traits.get("uses", {}).items():
+        chosen = given.get(option, ())
+        for index, name in enumerate(chosen if isinstance(chosen, Sequence) and not isinstance(chosen, str) else ()):
+            if name not in registry.names(kind):
+                yield document.problem(
+                    (*path, option, index), unknown_name(registry.KINDS[kind][0], name, registry.names(kind))
+                )

@@ -1,0 +1,121 @@
+"""From pydantic's errors to problems a user can act on: one per mistake, with place, value and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from stabbench.errors import Problem, suggestion
+from stabbench.suite import schema
+from stabbench.suite.yaml_file import Document, KeyPath
+
+# Fields that take several forms: what a value of none of them is told.
+FORMS: Mapping[str, str] = {
+    "seeds": "expected a number of seeds, a list of seeds, or {init: N, order: M}",
+    "data.train": "expected a number of examples of `source`, or {path: FILE, text: COLUMN, label: COLUMN}",
+    "data.test": "expected a number of examples of `source`, or {path: FILE, text: COLUMN, label: COLUMN}",
+    "data.validation": "expected a number of examples of `source`, {fraction: SHARE}, or {path: FILE, …}",
+    "model": "expected builtin:NAME, a folder, a hub id, or {name: …, revision: …}",
+    "compare.primary": "expected a metric, or {metric: …, at: …, candidate: …, compression: …}",
+    "compressions": "expected a compressor's name, or a list of names for a chain",
+}
+BRANCHES = frozenset(
+    {name for name, item in vars(schema).items() if isinstance(item, type) and issubclass(item, BaseModel)}
+    | {"int", "str", "list[int]", "list[str]", "function-before[_single(), Model]"}
+)
+
+
+def problems_of(error: ValidationError, document: Document) -> list[Problem]:
+    """Return one problem per mistake, in file order."""
+    found: dict[tuple[KeyPath, str], Problem] = {}
+    for item in _without_union_noise(error.errors(include_url=False), document):
+        path, message = _told(item, document)
+        found.setdefault((path, message), document.problem(path, message))
+    return sorted(found.values(), key=lambda problem: (problem.line or 0, problem.column or 0))
+
+
+def _without_union_noise(errors: Sequence[Any], document: Document) -> Iterable[dict[str, Any]]:
+    """Keep, of a field with several forms, the errors of the form that fits best, or one error that names the forms."""
+    plain: list[dict[str, Any]] = []
+    unions: dict[KeyPath, dict[str, list[dict[str, Any]]]] = {}
+    for item in errors:
+        at = next((i for i, part in enumerate(item["loc"]) if part in BRANCHES), None)
+        if at is None:
+            plain.append(item)
+        else:
+            branch = str(item["loc"][at])
+            cleaned = {**item, "loc": tuple(part for part in item["loc"] if part not in BRANCHES)}
+            unions.setdefault(item["loc"][:at], {}).setdefault(branch, []).append(cleaned)
+    for path, branches in unions.items():
+        value = document.value(path)
+        models = {name: found for name, found in branches.items() if hasattr(schema, name)}
+        if isinstance(value, Mapping) and models:
+            plain += min(models.values(), key=len)  # type: ignore[arg-type]
+        else:
+            field = ".".join(str(part) for part in path if not isinstance(part, int))
+            plain.append(
+                {"loc": path, "type": "form", "msg": FORMS.get(field, "has a wrong form"), "input": value, "ctx": {}}
+            )
+    return plain
+
+
+def _told(item: Mapping[str, Any], document: Document) -> tuple[KeyPath, str]:
+    path, kind, context = tuple(item["loc"]), item["type"], item.get("ctx", {})
+    value = shown(item.get("input"))
+    if kind == "extra_forbidden":
+        known = known_keys(path[:-1])
+        return path, f"unknown key '{path[-1]}'.{suggestion(str(path[-1]), known)} Allowed: {', '.join(known)}."
+    if kind == "missing":
+        return path[:-1], f"'{path[-1]}' is missing"
+    if kind == "form":
+        return path, f"{item['msg']}; found {value}"
+    field = ".".join(str(part) for part in path)
+    if kind.endswith("_type") and field in FORMS:
+        return path, f"{FORMS[field]}; found {value}"
+    if kind in ("literal_error", "enum"):
+        return path, f"{value} is not allowed; expected {context['expected']}"
+    if kind == "value_error":
+        return path, str(context["error"])
+    message = str(item["msg"])
+    return path, f"{message[0].lower()}{message[1:]}; found {value}"
+
+
+def known_keys(path: Sequence[str | int]) -> list[str]:
+    """Return the keys that the schema knows at `path`; none where names are free, as those of variants are."""
+    annotation: Any = schema.Suite
+    for part in path:
+        annotation = _entered(annotation, part)
+    model = _model_in(annotation) if get_origin(annotation) is not dict else None
+    return [] if model is None else _names(model)
+
+
+def _entered(annotation: Any, part: str | int) -> Any:
+    """Return the type below a field, a free name or an index."""
+    if get_origin(annotation) is dict:
+        return get_args(annotation)[1]
+    model = _model_in(annotation)
+    if model is None or isinstance(part, int):
+        return annotation
+    return {info.alias or name: info.annotation for name, info in model.model_fields.items()}.get(part)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the first model among a field's forms."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inside = [_model_in(argument) for argument in get_args(annotation)]
+    return next((model for model in inside if model is not None), None)
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    return sorted(info.alias or name for name, info in model.model_fields.items())
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message: short, quoted where it is text."""
+    if isinstance(value, Mapping | list):
+        return "a mapping" if isinstance(value, Mapping) else "a list"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

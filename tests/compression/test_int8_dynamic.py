@@ -1,0 +1,80 @@
+"""int8-dynamic against the textbook formula of dynamic quantisation, and its artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from stabbench.compression.int8_dynamic import Int8Dynamic, _packed_linear
+from stabbench.models.loading import load_pretrained
+from stabbench.models.subject import Subject
+from stabbench.seeding import TrialSeeds
+
+
+@pytest.fixture(scope="module")
+def artifact(dense: Subject, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("artifact")
+    Int8Dynamic().compress(dense, [], folder)
+    return folder
+
+
+def test_weights_are_rounded_to_within_half_a_step_of_their_channel(dense: Subject, artifact: Path) -> None:
+    tensors = load_file(artifact / "int8.safetensors")
+    assert dense.model is not None
+    weights = {name: value.numpy() for name, value in dense.model.state_dict().items()}
+
+    layers = [name.removesuffix(".int8") for name in tensors if name.endswith(".int8")]
+
+    assert len(layers) == 2 * 6 + 2
+    for layer in layers:
+        step = tensors[f"{layer}.scale"][:, None]
+        rebuilt = (tensors[f"{layer}.int8"].astype(float) - tensors[f"{layer}.zero_point"][:, None]) * step
+        assert np.all(np.abs(rebuilt - weights[f"{layer}.weight"]) <= step * 0.5001)
+        # One scale per output channel: the largest weight of each channel uses the whole range.
+        assert np.all(np.abs(tensors[f"{layer}.int8"].astype(int)).max(axis=1) >= 126)
+
+
+def test_a_layer_computes_the_formula_of_its_card(dense: Subject, artifact: Path) -> None:
+    """y = s_x s_w,i (q(x) − z_x)·q(w_i) + b_i."""
+    tensors = load_file(artifact / "int8.safetensors")
+    name = "classifier"
+    layer = _packed_linear({k: torch.from_numpy(v) for k, v in tensors.items()}, name)
+    x = np.linspace(-1.5, 2.0, 3 * 32, dtype=np.float32).reshape(3, 32)
+
+    found = layer(torch.from_numpy(x)).detach().numpy()
+
+    # torch reduces the activations' range to 127 steps, so that sums of products fit without VNNI.
+    step = (x.max() - x.min()) / 127
+    zero = np.round(-x.min() / step)
+    activations = (np.clip(np.round(x / step) + zero, 0, 127) - zero) * step
+    weights = tensors[f"{name}.int8"].astype(float) * tensors[f"{name}.scale"][:, None]
+    np.testing.assert_allclose(found, activations @ weights.T + tensors[f"{name}.bias"], atol=2e-4)
+
+
+def test_everything_but_linear_weights_is_kept_bit_by_bit(dense: Subject, artifact: Path) -> None:
+    tensors = load_file(artifact / "int8.safetensors")
+    assert dense.model is not None
+    linear = {n for n, module in dense.model.named_modules() if isinstance(module, torch.nn.Linear)}
+
+    for name, value in dense.model.state_dict().items():
+        if name.rpartition(".")[0] not in linear or name.endswith(".bias"):
+            np.testing.assert_array_equal(tensors[name], value.numpy())
+
+
+def test_the_numbers_come_from_the_artifact_and_not_from_the_parent(
+    dense: Subject, artifact: Path, tiny_model: Path
+) -> None:
+    stranger, _ = load_pretrained(tiny_model, ("no", "yes"), TrialSeeds(7, 7))
+    with torch.no_grad():
+        for parameter in stranger.parameters():
+            parameter.add_(1.0)
+    other = Subject(dense.tokenizer, dense.logits, dense.classes, dense.max_length, stranger.eval())
+    batch = dense.encode(["a great film", "dull"])
+
+    loaded = Int8Dynamic().load(artifact, other).logits(batch)
+
+    torch.testing.assert_close(loaded, Int8Dynamic().load(artifact, dense).logits(batch), rtol=0, atol=0)

@@ -1,0 +1,112 @@
+"""Contracts of every compressor, over the registry."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stabbench import registry
+from stabbench.compression.base import Compressor, compress, load_compressed
+from stabbench.models.loading import load_pretrained, load_subject, save_subject, state_hash
+from stabbench.models.subject import Subject
+from stabbench.seeding import TrialSeeds
+
+NAMES = registry.names("compression")
+TEXTS = ["a great film", "dull", "the plot is poor but the people are good and I like them", "no"]
+
+
+@pytest.fixture(scope="module")
+def dense(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    folder = tmp_path_factory.mktemp("dense")
+    model, tokenizer = load_pretrained(tiny_model, ("a", "b", "c"), TrialSeeds(0, 0))
+    save_subject(model, tokenizer, folder, ("a", "b", "c"), 32)
+    return load_subject(folder)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def compressed(
+    request: pytest.FixtureRequest, dense: Subject, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Subject]:
+    folder = tmp_path_factory.mktemp(request.param)
+    compress(request.param, dense, TEXTS, folder)
+    return request.param, load_compressed(request.param, folder, dense)
+
+
+def _size(folder: Path | None) -> int:
+    assert folder is not None
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def test_logits_have_the_shape_and_type_of_the_dense_subject(compressed: tuple[str, Subject], dense: Subject) -> None:
+    batch = dense.encode(TEXTS)
+
+    logits = compressed[1].logits(batch)
+
+    assert (logits.shape, logits.dtype) == ((len(TEXTS), 3), torch.float32)
+    assert compressed[1].classes == dense.classes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_model_random_state_and_threads_are_left_as_they_were(name: str, dense: Subject, tmp_path: Path) -> None:
+    assert dense.model is not None
+    weights, threads = state_hash(dense.model), torch.get_num_threads()
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
+
+    compress(name, dense, TEXTS, tmp_path)
+    load_compressed(name, tmp_path, dense).logits(dense.encode(TEXTS))
+
+    assert state_hash(dense.model) == weights
+    assert not any(module.training for module in dense.model.modules())
+    assert all(parameter.requires_grad for parameter in dense.model.parameters())
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert np.array_equal(np.random.get_state()[1], states[1])  # type: ignore[index]
+    assert torch.get_num_threads() == threads
+
+
+def test_the_artifact_is_not_larger_and_holds_no_pickle(compressed: tuple[str, Subject], dense: Subject) -> None:
+    folder = compressed[1].folder
+    assert folder is not None
+
+    assert _size(folder) <= _size(dense.folder)
+    assert not {file.suffix for file in folder.rglob("*")} & {".pt", ".pth", ".bin", ".pkl"}
+    assert (folder / "tokenizer.json").is_file()
+    assert (folder / "config.json").is_file()
+
+
+def test_a_fresh_process_gives_equal_logits(compressed: tuple[str, Subject], dense: Subject) -> None:
+    name, subject = compressed
+    script = (
+        "import json, sys, torch; torch.set_num_threads(1)\n"
+        "from pathlib import Path\n"
+        "from stabbench.compression.base import load_compressed\n"
+        "from stabbench.models.loading import load_subject\n"
+        "name, artifact, parent, texts = sys.argv[1:]\n"
+        "dense = load_subject(parent)\n"
+        "subject = load_compressed(name, Path(artifact), dense)\n"
+        "print(json.dumps(subject.logits(dense.encode(json.loads(texts))).double().tolist()))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, name, str(subject.folder), str(dense.folder), json.dumps(TEXTS)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert json.loads(done.stdout) == subject.logits(dense.encode(TEXTS)).double().tolist()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_is_filled(name: str) -> None:
+    cls: type[Compressor] = registry.load("compression", name)
+
+    assert cls.__doc__
+    for text in ("paper", "equation", "changes", "cost", "pitfalls"):
+        assert getattr(cls, text).strip(), text
+    assert cls().options() == cls(**json.loads(json.dumps(cls().options()))).options()
