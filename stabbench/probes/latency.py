@@ -55,8 +55,8 @@ class Latency(PanelProbe):
     """
     changes: ClassVar[str] = "Nothing: it reads models and texts."
     cost: ClassVar[str] = """
-        Per process the start of a Python with torch, then (warmup + blocks) passes at each large batch and blocks ×
-        (texts_per_block + 1) at batch 1, for every subject. Nothing else of a run may run meanwhile.
+        Per process the start of a Python with torch, then for every subject warmup + rounds_batched passes at each
+        large batch and warmup + 1.5 rounds_single at batch 1. Nothing else of a run may run meanwhile.
     """
     departures: ClassVar[str] = """
         Fixed shapes: texts are real, cut and padded to `length`. pytest-benchmark times and stores, it never judges.
@@ -73,10 +73,8 @@ class Latency(PanelProbe):
         tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1, description="tokens per text, padding included")
     ] = (32,)
     processes: Annotated[int, Field(ge=1, description="fresh processes: the unit of replication")] = 6
-    blocks: Annotated[int, Field(ge=1, description="turns of each subject per shape in a process")] = 3
-    texts_per_block: Annotated[
-        int, Field(ge=1, description="texts a turn scores: max(1, texts_per_block / batch) rounds")
-    ] = 6
+    rounds_single: Annotated[int, Field(ge=1, description="timed rounds per subject and process at batch 1")] = 20
+    rounds_batched: Annotated[int, Field(ge=1, description="timed rounds per subject and process above batch 1")] = 3
     warmup: Annotated[int, Field(ge=1, description="untimed rounds per subject and shape when a process starts")] = 1
 
     def measure_panel(self, members: Sequence[Member], context: Context) -> list[Row]:
@@ -106,8 +104,8 @@ class Latency(PanelProbe):
             batch=tuple(self.batch),
             length=tuple(self.length),
             processes=self.processes,
-            blocks=self.blocks,
-            texts_per_block=self.texts_per_block,
+            rounds_single=self.rounds_single,
+            rounds_batched=self.rounds_batched,
             warmup=self.warmup,
             texts=tuple(example.content for example in chosen),
         )
@@ -121,7 +119,7 @@ class Latency(PanelProbe):
             "threads": 1,
             "environment": ENVIRONMENT,
             "garbage_collection": "off",
-            "order": "Williams design over blocks and processes",
+            "order": "Williams design over blocks and processes; load order reversed in every second process",
             "contaminated_above": CONTAMINATED,
             "degraded": degraded,
         }

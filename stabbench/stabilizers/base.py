@@ -27,8 +27,8 @@ from stabbench.suite.schema import TrainOptions
 
 ParamGroup = dict[str, Any]
 """A parameter group of the optimizer, with ``params``, ``lr``, ``weight_decay``, and ``block`` (name of the block)."""
-Schedule = Callable[[int], float]
-"""Step (0-based) → factor of the learning rate, in [0, 1]."""
+Schedule = Callable[[float], float]
+"""Step (0-based; a stretched schedule may ask between steps) → factor of the learning rate, in [0, 1]."""
 
 
 class Forward(Protocol):

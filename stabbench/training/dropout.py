@@ -46,7 +46,7 @@ class MatchedDropout:
         """Sha256 of the masks of the first forward of the first step.
 
         Of an ``nn.Dropout`` the zeros that it really made are hashed; inside a fused attention kernel masks cannot be
-        seen, so the state of the random generator that it starts from is.
+        seen, so the state in which it leaves the random generator is, which fixes where it began and how much it drew.
         """
         return str(self._digest.hexdigest())
 
@@ -76,7 +76,7 @@ class MatchedDropout:
             if _is_dropout(module):
                 self._digest.update(_mask(inputs[0], output).cpu().numpy().tobytes())
             else:
-                self._digest.update(str(derive(self._seed, *self._place, path)).encode())
+                self._digest.update(torch.get_rng_state().numpy().tobytes())
 
         return record
 

@@ -29,7 +29,7 @@ from stabbench.seeding import TrialSeeds
 def _protocol(subjects: int = 2, **changes: Any) -> Protocol:
     timed = [Timed("baseline", "0", f"c{i}" if i else "dense", "folder", None) for i in range(subjects)]
     timed.append(dataclasses.replace(timed[0], replicate=1))
-    given = Protocol(tuple(timed), (1, 4), (8,), 3, 2, 4, 1, ("a film", ("a", "pair")))
+    given = Protocol(tuple(timed), (1, 4), (8,), 3, 4, 2, 1, ("a film", ("a", "pair")))
     return dataclasses.replace(given, **changes)
 
 
@@ -51,9 +51,27 @@ def test_every_process_times_every_subject_in_every_block_and_shape() -> None:
     for process in range(protocol.processes):
         turns = list(protocol.turns(process))
         assert len(set(turns)) == len(turns) == 3 * 2 * 2
-        assert [turn.block for turn in turns] == sorted(turn.block for turn in turns)
-    assert protocol.rounds(1) == 4
-    assert protocol.rounds(4) == protocol.rounds(32) == 1
+        assert [turn.batch for turn in turns[::3]] == [1, 4, 1, 4]
+        assert Counter(protocol.rounds(turn.batch) for turn in turns) == {2: 6, 1: 6}
+
+
+def test_batches_with_fewer_rounds_are_spread_over_the_process() -> None:
+    protocol = _protocol(rounds_single=12, rounds_batched=2)
+
+    places = [turn.batch for turn in protocol.turns(0)][:: len(protocol.subjects)]
+
+    assert places == [1, 4, 1, 1, 1, 4, 1, 1]
+
+
+def test_every_two_processes_each_subject_is_loaded_before_and_after_each_other() -> None:
+    protocol = _protocol(6)
+    protocol = dataclasses.replace(
+        protocol, subjects=tuple(dataclasses.replace(s, compression="dense") for s in protocol.subjects)
+    )
+
+    for process in range(0, 6, 2):
+        assert protocol.load_order(process) == protocol.load_order(process + 1)[::-1]
+    assert [_protocol(3).load_order(process)[2:] for process in (0, 1)] == [[1, 2], [2, 1]]
 
 
 def test_the_protocol_survives_its_file(tmp_path: Path) -> None:
@@ -69,7 +87,7 @@ def _documents(protocol: Protocol, seconds: np.ndarray) -> list[dict[str, Any]]:
         benchmarks = []
         for turn in protocol.turns(process):
             data = seconds[process, turn.subject, [turn.block]] * (1.0 if turn.batch == 4 else 0.5)
-            info = {
+            info: dict[str, Any] = {
                 "kind": "turn", "subject": turn.subject, "batch": turn.batch, "length": 8, "block": turn.block,
                 "waits": [0.06 * float(data[0]) if turn.subject == 1 and turn.block == 1 else 0.0], "tokens": [20],
             }  # fmt: skip
@@ -148,7 +166,7 @@ def members(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
 
 def test_a_panel_of_tiny_models_gives_every_row_and_file(members: list[Member], tmp_path: Path) -> None:
     test = tuple(Example(f"t:{i}", "a film " * (i % 5 + 1), i % 2) for i in range(12))
-    probe = Latency(batch=(1, 4), length=(8,), processes=1, blocks=2, texts_per_block=4)
+    probe = Latency(batch=(1, 4), length=(8,), processes=1, rounds_single=8, rounds_batched=2)
 
     found = probe.measure_panel(members, Context(Dataset((), (), test, ("no", "yes"), ""), tmp_path))
 
@@ -169,7 +187,7 @@ def test_a_panel_of_tiny_models_gives_every_row_and_file(members: list[Member], 
 
 
 def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
-    broken = dataclasses.replace(_protocol(), blocks="two")  # type: ignore[arg-type]
+    broken = dataclasses.replace(_protocol(), rounds_single="two")  # type: ignore[arg-type]
 
     with pytest.raises(StabbenchError, match=r"timing process 0 ended with exit code 2(?s:.)*TypeError"):
         run_processes(broken, tmp_path)

@@ -59,7 +59,9 @@ def prepare() -> None:
         (Path(folder) / _MARKER).touch()
         os.environ["TA_CACHE_DIR"] = folder
         importlib.import_module("textattack")
-    logging.getLogger("textattack").setLevel(logging.ERROR)
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("textattack"):
+            logging.getLogger(name).setLevel(logging.ERROR)
     _prepared = True
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from stabbench.records import DENSE
 
 PROTOCOL_FILE = "STABBENCH_LATENCY_PROTOCOL"
 PROCESS = "STABBENCH_LATENCY_PROCESS"
@@ -72,8 +75,8 @@ class Protocol:
         batch: batch sizes.
         length: lengths in tokens.
         processes: number of fresh processes.
-        blocks: blocks per process; in each block every subject has one turn per shape.
-        texts_per_block: texts that a turn scores, see `rounds`.
+        rounds_single: timed rounds per subject and length in a process at batch 1.
+        rounds_batched: timed rounds per subject and shape in a process at larger batches.
         warmup: untimed rounds per subject and shape at the start of a process.
         texts: the texts, in the order in which they are used; a pair is a list of two.
     """
@@ -82,8 +85,8 @@ class Protocol:
     batch: tuple[int, ...]
     length: tuple[int, ...]
     processes: int
-    blocks: int
-    texts_per_block: int
+    rounds_single: int
+    rounds_batched: int
     warmup: int
     texts: tuple[str | tuple[str, str], ...]
 
@@ -93,16 +96,32 @@ class Protocol:
         return [(batch, length) for batch in self.batch for length in self.length]
 
     def rounds(self, batch: int) -> int:
-        """Return the rounds of one turn: as many as score `texts_per_block` texts, at least one."""
-        return max(1, self.texts_per_block // batch)
+        """Return the rounds of one turn: few, so that a drift of the machine hits all subjects alike."""
+        return 1 if batch > 1 else min(2, self.rounds_single)
+
+    def blocks(self, batch: int) -> int:
+        """Return the number of turns of each subject and length in a process."""
+        return math.ceil((self.rounds_batched if batch > 1 else self.rounds_single) / self.rounds(batch))
 
     def turns(self, process: int) -> Iterator[Turn]:
-        """Return the turns of a process: block by block, shape by shape, subjects in balanced order."""
+        """Return the turns of a process: blocks in which each subject has one turn, in balanced order.
+
+        Shapes with fewer blocks are spread evenly among those with more.
+        """
         rows = balanced_orders(len(self.subjects))
-        for block in range(self.blocks):
-            order = rows[(process * self.blocks + block) % len(rows)]
-            for batch, length in self.shapes:
-                yield from (Turn(subject, batch, length, block) for subject in order)
+        every = [(block / self.blocks(batch), batch, length, block) for batch, length in self.shapes
+                 for block in range(self.blocks(batch))]  # fmt: skip
+        for _, batch, length, block in sorted(every):
+            order = rows[(process * self.blocks(batch) + block) % len(rows)]
+            yield from (Turn(subject, batch, length, block) for subject in order)
+
+    def load_order(self, process: int) -> list[int]:
+        """Return the order in which subjects are loaded: dense ones first, reversed in every second process.
+
+        Where a model lies in memory decides a few percent of its latency, so that nobody may always come first.
+        """
+        row = balanced_orders(len(self.subjects))[process // 2 % len(self.subjects)]
+        return sorted(row[::-1] if process % 2 else row, key=lambda index: self.subjects[index].compression != DENSE)
 
     def write(self, path: Path) -> None:
         """Write the protocol as JSON."""

@@ -20,7 +20,7 @@ from stabbench.compression.base import load_compressed
 from stabbench.models.batch import Batch
 from stabbench.models.loading import load_subject
 from stabbench.models.subject import Subject
-from stabbench.probes._latency.protocol import Protocol, Timed, current
+from stabbench.probes._latency.protocol import Protocol, current
 from stabbench.records import DENSE
 
 _SCHEDSTAT = Path("/proc/thread-self/schedstat")
@@ -67,8 +67,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def panel() -> _Panel:
     """Load every subject, encode every text, and score until caches, code and buffers are warm."""
     torch.set_num_threads(1)
-    protocol, _ = current()
-    subjects = _load(protocol.subjects)
+    protocol, process = current()
+    subjects = _load(protocol, process)
     batches = {
         (index, batch, length): _batches(subject, protocol, batch, length)
         for index, subject in enumerate(subjects)
@@ -124,26 +124,25 @@ def test_turn(benchmark: Any, panel: _Panel, turn: Any) -> None:
     )
 
 
-def _load(members: Sequence[Timed]) -> tuple[Subject, ...]:
-    """Load each member; a compressed one takes tokenizer and architecture from its dense parent."""
+def _load(protocol: Protocol, process: int) -> tuple[Subject, ...]:
+    """Load each member; a compressed one takes tokenizer and architecture from a dense model that is loaded already."""
+    loaded: dict[int, Subject] = {}
     parents: dict[str, Subject] = {}
-    loaded = []
-    for member in members:
-        if member.replicate or member.folder not in parents:
+    for index in protocol.load_order(process):
+        member = protocol.subjects[index]
+        if member.compression == DENSE or member.folder not in parents:
             dense = load_subject(member.folder)
             parents.setdefault(member.folder, dense)
-        else:
-            dense = parents[member.folder]
         if member.compression == DENSE:
-            loaded.append(dense)
+            loaded[index] = dense
         else:
             assert member.artifact is not None, f"{member.compression}: a compressed member needs its artifact"
-            loaded.append(load_compressed(member.compression, Path(member.artifact), dense))
-    return tuple(loaded)
+            loaded[index] = load_compressed(member.compression, Path(member.artifact), parents[member.folder])
+    return tuple(loaded[index] for index in range(len(protocol.subjects)))
 
 
 def _batches(subject: Subject, protocol: Protocol, batch: int, length: int) -> list[Batch]:
-    needed = protocol.rounds(batch) * protocol.blocks
+    needed = protocol.rounds(batch) * protocol.blocks(batch)
     return [_encode(subject, texts, length) for texts in islice(_chunks(protocol.texts, batch), needed)]
 
 

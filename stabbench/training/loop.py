@@ -1,0 +1,252 @@
+"""The one training loop. Every arm takes this path; a stabilizer acts only through its hooks::
+
+    plan(train)
+    model ← pretrained encoder + new head                        hash: weights before `prepare_model`
+    prepare_model(model)
+    groups ← group_params(one group per block and kind of decay)
+    schedule ← wrap_schedule(base schedule);  optimizer ← wrap_optimizer(optimizer over groups)
+    for each epoch:                                              hash: example ids in order, before augmentation
+        for each batch:
+            batch ← transform_batch(batch)
+            backward ← wrap_backward(closure over all micro-batches: wrap_loss(loss)(forward, batch).backward())
+            backward(draw)                                       every forward has its own dropout masks by `draw`
+            raw norms ← ‖g‖ per parameter
+            on_gradients(gradients)                              clip, mask
+            applied norms ← ‖g‖ per parameter
+            optimizer step at learning rate × schedule(step)
+            on_step(model)                                       averages
+            monitors observe (loss, raw norms, applied norms, model)
+        gradient probe;  stop ← on_evaluate
+    finish_model(model)                                          final weights in place, wrappers stripped
+
+Nothing in a step waits for the device: losses and norms stay there as tensors and are read at the end of the epoch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from stabbench.data.example import Example
+from stabbench.models.anatomy import Anatomy
+from stabbench.models.batch import Batch
+from stabbench.models.encoding import Encoded, collate
+from stabbench.monitors.base import Monitor, Step
+from stabbench.seeding import TrialSeeds
+from stabbench.stabilizers.base import Backward, Gradients, Loss, Objective, Schedule, Stabilizer
+from stabbench.suite.schema import TrainOptions
+from stabbench.training.dropout import MatchedDropout
+from stabbench.training.gradient_probe import GradientProbe
+from stabbench.training.optimizers import (
+    base_schedule,
+    build_optimizer,
+    check_groups,
+    parameter_groups,
+    set_learning_rates,
+)
+from stabbench.training.order import epoch_batches, order_hash
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the loop gives beside the trained model.
+
+    Attributes:
+        steps: optimizer steps done.
+        order: per epoch, hash of the example ids in the order seen.
+        dropout: hash of the first forward's masks.
+        finite_loss: False where the loss was NaN or infinite; training stopped there.
+        probe_step: (C,) steps at which the gradient probe ran.
+        probe_norm: (C,) tensors of (L,) per-block norms.
+    """
+
+    steps: int
+    order: list[str]
+    dropout: str
+    finite_loss: bool
+    probe_step: list[int]
+    probe_norm: list[Tensor]
+
+
+@dataclass
+class Loop:
+    """Trains one model in place.
+
+    Attributes:
+        model: in training mode.
+        anatomy: of the model.
+        tokenizer: pads batches.
+        examples, encoded: the training examples and their token ids, un-augmented.
+        train: options after every stabilizer's `plan`.
+        stabilizers, monitors: in suite order.
+        seeds: the trial's.
+        probe: the gradient probe.
+    """
+
+    model: nn.Module
+    anatomy: Anatomy
+    tokenizer: Any
+    examples: Sequence[Example]
+    encoded: Sequence[Encoded]
+    train: TrainOptions
+    stabilizers: Sequence[Stabilizer]
+    monitors: Sequence[Monitor]
+    seeds: TrialSeeds
+    probe: GradientProbe
+    _position: tuple[int, int] = field(default=(0, 0), init=False)  # (step, draw of the backward pass)
+
+    def run(self) -> Trained:
+        """Train, and return the traces that matching and failure detection need."""
+        steps = self.train.epochs * math.ceil(len(self.examples) / self.train.batch_size)
+        self.accelerator = _accelerator(self.train)
+        self.model.to(self.accelerator.device)
+        for stabilizer in self.stabilizers:
+            stabilizer.prepare_model(self.model, self.anatomy, self.seeds, steps)
+        self.schedule, self.optimizer = self._optimizer(steps)
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.masks_gradients = any(_overrides(s, "on_gradients") for s in self.stabilizers)
+        for monitor in self.monitors:
+            monitor.start(self.model, self.anatomy, steps)
+        self.dropout = MatchedDropout(self.model, self.seeds)
+        try:
+            trained = self._epochs()
+        finally:
+            self.dropout.remove()
+        for stabilizer in self.stabilizers:
+            stabilizer.finish_model(self.model)
+        return trained
+
+    def _optimizer(self, steps: int) -> tuple[Schedule, Optimizer]:
+        groups = parameter_groups(self.model, self.anatomy, self.train)
+        for stabilizer in self.stabilizers:
+            groups = stabilizer.group_params(groups, self.anatomy)
+        check_groups(groups, self.model)
+        schedule = base_schedule(self.train, steps)
+        for stabilizer in self.stabilizers:
+            schedule = stabilizer.wrap_schedule(schedule, steps)
+        optimizer = build_optimizer(self.train, groups)
+        for stabilizer in self.stabilizers:
+            optimizer = stabilizer.wrap_optimizer(optimizer)
+        return schedule, optimizer
+
+    def _epochs(self) -> Trained:
+        orders: list[str] = []
+        probe_step, probe_norm = [0], [self.probe.norms(self.model)]
+        step, finite = 0, True
+        lengths = [len(item) for item in self.encoded]
+        for epoch in range(self.train.epochs):
+            batches = epoch_batches(lengths, self.train.batch_size, self.seeds, epoch)
+            orders.append(order_hash([self.examples[index].id for batch in batches for index in batch]))
+            losses = []
+            for indices in batches:
+                losses.append(self._step(self._batch(indices), step))
+                step += 1
+            probe_step.append(step)
+            probe_norm.append(self.probe.norms(self.model))
+            finite = bool(torch.stack(losses).isfinite().all())
+            stops = [stabilizer.on_evaluate(step, None) for stabilizer in self.stabilizers]
+            if not finite or any(stops):
+                break
+        return Trained(step, orders, self.dropout.hash, finite, probe_step, probe_norm)
+
+    def _batch(self, indices: Sequence[int]) -> Batch:
+        chosen = [self.examples[index] for index in indices]
+        labels, ids = [example.label for example in chosen], [example.id for example in chosen]
+        return collate([self.encoded[index] for index in indices], self.tokenizer, labels, ids)
+
+    def _step(self, batch: Batch, step: int) -> Tensor:
+        """Do one optimizer step; return the cross-entropy, on the device."""
+        for stabilizer in self.stabilizers:
+            batch = stabilizer.transform_batch(batch, step)
+        self.optimizer.zero_grad(set_to_none=True)
+        objective = self._backward([batch.to(self.accelerator.device)], step)(0)
+        with_gradient = [p for p in self.parameters if p.grad is not None]
+        raw = self._norms()
+        if self.masks_gradients:
+            gradients = Gradients(with_gradient, raw[[p.grad is not None for p in self.parameters]], step)
+            for stabilizer in self.stabilizers:
+                stabilizer.on_gradients(gradients)
+        applied = self._norms() if self.masks_gradients else raw
+        rate = set_learning_rates(self.optimizer, self.schedule(step))
+        self.optimizer.step()
+        for stabilizer in self.stabilizers:
+            stabilizer.on_step(self.model, step)
+        seen = Step(step, objective.cross_entropy, objective.total, raw, applied, rate, self.model)
+        for monitor in self.monitors:
+            monitor.observe(seen)
+        return objective.cross_entropy
+
+    def _norms(self) -> Tensor:
+        """Return (P,) gradient norms of all trainable parameters, 0 where there is no gradient."""
+        present = [p.grad for p in self.parameters if p.grad is not None]
+        norms = torch.stack(torch._foreach_norm(present))
+        if len(present) == len(self.parameters):
+            return norms
+        full = norms.new_zeros(len(self.parameters))
+        full[[p.grad is not None for p in self.parameters]] = norms
+        return full
+
+    def _backward(self, micro_batches: Sequence[Batch], step: int) -> Backward:
+        """Return the closure over all micro-batches, wrapped by every stabilizer, the last outermost."""
+        loss: Loss = cross_entropy
+        for stabilizer in self.stabilizers:
+            loss = stabilizer.wrap_loss(loss)
+
+        def accumulate(draw: int = 0, scale: float = 1.0) -> Objective:
+            found = [
+                self._accumulate(loss, batch, (step, index, draw), scale / len(micro_batches))
+                for index, batch in enumerate(micro_batches)
+            ]
+            return _mean(found)
+
+        backward: Backward = accumulate
+        for stabilizer in self.stabilizers:
+            backward = stabilizer.wrap_backward(backward)
+        return backward
+
+    def _accumulate(self, loss: Loss, batch: Batch, place: tuple[int, int, int], scale: float) -> Objective:
+        def forward(batch: Batch, draw: int = 0) -> Tensor:
+            self.dropout.enter(*place, draw)
+            with self.accelerator.autocast():
+                logits: Tensor = self.model(**batch.inputs()).logits
+            return logits.float()
+
+        objective = loss(forward, batch)
+        torch.autograd.backward(objective.total * scale)
+        return Objective(objective.total.detach(), objective.cross_entropy.detach(), objective.logits.detach())
+
+
+def cross_entropy(forward: Callable[..., Tensor], batch: Batch) -> Objective:
+    """Return the plain objective: mean over the batch of −log softmax(f(x))_y."""
+    logits = forward(batch)
+    assert batch.labels is not None
+    value = nn.functional.cross_entropy(logits, batch.labels)
+    return Objective(value, value, logits)
+
+
+def _mean(found: Sequence[Objective]) -> Objective:
+    if len(found) == 1:
+        return found[0]
+    return Objective(
+        torch.stack([item.total for item in found]).mean(),
+        torch.stack([item.cross_entropy for item in found]).mean(),
+        torch.cat([item.logits for item in found]),
+    )
+
+
+def _accelerator(train: TrainOptions) -> Accelerator:
+    # Accelerate keeps one configuration per process; trials of one process may differ in precision.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    return Accelerator(mixed_precision={"fp32": "no", "bf16": "bf16"}[train.precision])
+
+
+def _overrides(stabilizer: Stabilizer, hook: str) -> bool:
+    return getattr(type(stabilizer), hook) is not getattr(Stabilizer, hook)
