@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from stabbench.errors import AssetError
 
 SHOWN_LINES = 3
 POLL = 0.1
+ADDRESS = re.compile(r"\w+://[^\s'\",)]+|host='[^']+'(, port=\d+)?")
 UNREACHED = ("No matching distribution", "NewConnectionError", "name resolution", "Connection refused", "ReadTimeout")
 
 
@@ -41,7 +44,9 @@ def wheel_file(package: str, version: str, sha256: str, size: int, folder: Path)
         *("-r", str(requirements), "-d", str(wheels)),
     ]
     log = folder / "pip.log"
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+    # pip unpacks into its temporary folder first: below ours it is seen by the bar, and cleared away with it.
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output, env=environment) as process:
         _watch(process, f"{package} {version}", size, folder)
     text = log.read_text(encoding="utf-8", errors="replace")
     if process.returncode != 0:
@@ -53,11 +58,7 @@ def wheel_file(package: str, version: str, sha256: str, size: int, folder: Path)
 
 
 def _watch(process: subprocess.Popen[bytes], label: str, size: int, folder: Path) -> None:
-    """Show a bar on a terminal, one line elsewhere, until the process ends.
-
-    pip writes into a temporary folder of its own and moves the file at the end, so the bar follows the time that has
-    passed at first and is full when the file is there.
-    """
+    """Show a bar of the bytes that lie in `folder` on a terminal, one line elsewhere, until the process ends."""
     console = Console(stderr=True)
     if not console.is_terminal:
         print(f"fetching {label} ({size / 1e6:.0f} MB)", file=sys.stderr)
@@ -88,7 +89,10 @@ def _reason(log: str) -> str:
         line.strip() for line in log.splitlines() if line.strip() and not line.lstrip().startswith("WARNING: Location")
     ]
     errors = [line for line in lines if line.startswith("ERROR")] or lines
-    tail = " | ".join(errors[-SHOWN_LINES:])[-600:]
+    # An index address may hold a password, and is nobody's business in a log.
+    tail = ADDRESS.sub("<address>", " | ".join(errors[-SHOWN_LINES:])[-600:])
+    if "No module named pip" in log:
+        return "this Python has no pip, which fetches the files; install it with: python -m ensurepip"
     if "THESE PACKAGES DO NOT MATCH THE HASHES" in log:
         return f"the index gave a wheel with another hash than the pinned one; it was not used. pip: {tail}"
     if any(sign in log for sign in UNREACHED):

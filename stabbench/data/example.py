@@ -40,6 +40,7 @@ class Dataset:
         test: never used for selection or stopping.
         classes: label names as in the data, sorted; an example's label is an index into it.
         fingerprint: hash of every id, text and label of all splits, in order.
+        warnings: what is allowed but makes figures doubtful, such as texts that stand in train and test.
     """
 
     train: tuple[Example, ...]
@@ -47,3 +48,4 @@ class Dataset:
     test: tuple[Example, ...]
     classes: tuple[str, ...]
     fingerprint: str
+    warnings: tuple[str, ...] = ()

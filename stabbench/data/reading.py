@@ -1,10 +1,17 @@
-"""Rows of a file with their line numbers: csv, tsv (no quoting), jsonl, parquet; every bad row is named."""
+"""Rows of a file with their line numbers: csv, tsv (no quoting), jsonl, parquet; every bad row is named.
+
+Texts are kept exactly as they stand; ``NA``, ``null`` and bare quotes are text. A row that is not UTF-8 or holds a NUL
+character is a bad row: tokenizers drop such characters in silence, and they nearly always mean a damaged file. Blank
+lines are bad rows too, except at the end of a file.
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +21,7 @@ from stabbench.errors import ConfigurationError, Problem, suggestion
 from stabbench.suite.schema import SplitFile
 
 SHOWN_PROBLEMS = 20
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class _Problems:
             return
         shown = self.found[:SHOWN_PROBLEMS]
         rest = len(self.found) - len(shown)
-        more = [Problem(f"… and {rest} more bad rows", self.file)] if rest else []
+        more = [Problem(f"… and {rest} more mistakes", self.file)] if rest else []
         raise ConfigurationError(
             [*shown, *more], note="No row is dropped silently: mend or remove these. Nothing was run."
         )
@@ -94,7 +102,19 @@ def _text(line: int, record: Mapping[str, Any], column: str, problems: _Problems
     if not value.strip():
         problems.add(line, f"column '{column}' is empty")
         return None
+    if damage := _damage(value):
+        problems.add(line, f"column '{column}' {damage}")
+        return None
     return value
+
+
+def _damage(text: str) -> str:
+    """Say what makes a text unfit for any tokenizer, or return an empty string."""
+    if "\x00" in text:
+        return "holds a NUL character; the file is damaged or not UTF-8"
+    if _HALF_CHARACTER.search(text):
+        return "is not UTF-8; save the file as UTF-8"
+    return ""
 
 
 def _label(line: int, record: Mapping[str, Any], column: str, problems: _Problems) -> str | None:
@@ -102,10 +122,18 @@ def _label(line: int, record: Mapping[str, Any], column: str, problems: _Problem
     if value is None or isinstance(value, list | dict) or (isinstance(value, float) and value != value):
         problems.add(line, f"column '{column}' has no label")
         return None
+    if isinstance(value, float) and not value.is_integer():
+        problems.add(line, f"column '{column}' is {value}; a class is text or a whole number")
+        return None
     # A whole number written as a float (a parquet or JSON habit) is the same class as the integer.
-    label = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+    label = (
+        json.dumps(value) if isinstance(value, bool) else str(int(value)) if isinstance(value, float) else str(value)
+    ).strip()
     if not label:
         problems.add(line, f"column '{column}' has an empty label")
+        return None
+    if damage := _damage(label):
+        problems.add(line, f"column '{column}' {damage}")
         return None
     return label
 
@@ -117,58 +145,80 @@ def _columns(split: SplitFile) -> list[str]:
 def _check_columns(found: list[str], split: SplitFile, problems: _Problems) -> None:
     for column in _columns(split):
         if column not in found:
-            problems.add(1, f"no column '{column}'.{suggestion(column, found)} Columns: {', '.join(found)}.")
+            listed = f"Columns: {', '.join(found)}." if any(found) else "The file is empty."
+            problems.add(1, f"no column '{column}'.{suggestion(column, found)} {listed}")
+        elif found.count(column) > 1:
+            problems.add(1, f"column '{column}' stands {found.count(column)} times in the header; rename all but one")
     problems.raise_if_any()
 
 
 def _decoded(path: Path, problems: _Problems) -> str:
+    """Return the text; bytes that are not UTF-8 become half characters, by which each bad row is found."""
     content = path.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        problems.add(content[: error.start].count(b"\n") + 1, "is not UTF-8; save the file as UTF-8")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        problems.add(1, "is UTF-16; save the file as UTF-8")
         problems.raise_if_any()
-        raise AssertionError from error
+    return content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+
+
+def _without_blank_end(lines: list[str]) -> list[str]:
+    while lines and not lines[-1].strip("\r"):
+        lines.pop()
+    return lines
 
 
 def _tsv(path: Path, split: SplitFile, problems: _Problems) -> Iterator[tuple[int, dict[str, Any]]]:
     """Tabs separate, quotes are ordinary characters: texts hold bare ``"``, and default quoting would merge rows."""
-    lines = _decoded(path, problems).split("\n")
+    lines = _without_blank_end(_decoded(path, problems).split("\n")) or [""]
     header = lines[0].rstrip("\r").split("\t")
     _check_columns(header, split, problems)
     for number, line in enumerate(lines[1:], 2):
-        if not line.rstrip("\r") and number == len(lines):
-            continue
         values = line.rstrip("\r").split("\t")
         if len(values) != len(header):
-            problems.add(number, f"{len(values)} columns, the header has {len(header)}")
+            problems.add(number, _wrong_width(values, header))
             continue
         yield number, dict(zip(header, values, strict=True))
 
 
+def _wrong_width(values: list[str], header: list[str]) -> str:
+    if not any(values):
+        return "a blank line"
+    return f"{len(values)} column{'s' if len(values) != 1 else ''}, the header has {len(header)}"
+
+
 def _csv(path: Path, split: SplitFile, problems: _Problems) -> Iterator[tuple[int, dict[str, Any]]]:
     reader = csv.reader(io.StringIO(_decoded(path, problems), newline=""), strict=True)
+    start = 1
     try:
         header = next(reader, [])
         _check_columns(header, split, problems)
         start = reader.line_num + 1
+        blank: list[int] = []
         for values in reader:
-            if values and len(values) != len(header):
-                problems.add(start, f"{len(values)} columns, the header has {len(header)}")
-            elif values:
-                yield start, dict(zip(header, values, strict=True))
+            if not values:
+                blank.append(start)
+            else:
+                # Blank lines are known not to be at the end only when a row follows them.
+                for line in blank:
+                    problems.add(line, "a blank line")
+                blank = []
+                if len(values) != len(header):
+                    problems.add(start, _wrong_width(values, header))
+                else:
+                    yield start, dict(zip(header, values, strict=True))
             start = reader.line_num + 1
     except csv.Error as error:
-        problems.add(reader.line_num, f"is not valid CSV: {error}")
+        problems.add(start, f"is not valid CSV: {error}; is a quote missing? Nothing after this row was read")
 
 
 def _jsonl(path: Path, split: SplitFile, problems: _Problems) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(_decoded(path, problems).split("\n"), 1):
+    for number, line in enumerate(_without_blank_end(_decoded(path, problems).split("\n")), 1):
         if not line.strip():
+            problems.add(number, "a blank line")
             continue
         try:
-            record = json.loads(line)
-        except ValueError as error:
+            record = json.loads(line, object_pairs_hook=_object)
+        except (ValueError, RecursionError) as error:
             problems.add(number, f"is not JSON: {error}")
             continue
         if not isinstance(record, dict):
@@ -180,6 +230,14 @@ def _jsonl(path: Path, split: SplitFile, problems: _Problems) -> Iterator[tuple[
             problems.add(number, f"has no '{missing[0]}'.{suggestion(missing[0], map(str, record))} Keys: {known}.")
             continue
         yield number, record
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key '{next(key for key in keys if keys.count(key) > 1)}' stands twice")
+    return record
 
 
 def _parquet(path: Path, split: SplitFile, problems: _Problems) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stabbench import registry
+from stabbench.compression.base import compress, load_compressed
 from stabbench.data.dataset import load_dataset
 from stabbench.data.example import Dataset
 from stabbench.errors import StabbenchError
@@ -111,7 +112,9 @@ class _Work:
             rows = self.panel(cell, draft)
         else:
             rows = self.probe(cell, draft)
-        self.store.finish(draft, key, cell, rows, details, time.perf_counter() - start, describe())
+        stored = self.store.finish(draft, key, cell, rows, details, time.perf_counter() - start, describe())
+        if cell.kind == "train":
+            self.subjects[cell.id, DENSE].folder = stored.folder / "model"
 
     def train(self, cell: Cell, folder: Path) -> TrainResult:
         source, revision = model_source(self.study.model, Path(self.study.suite_folder))
@@ -190,13 +193,9 @@ class _Work:
 
     def compressed(self, parent: str, label: str) -> Subject:
         if (parent, label) not in self.subjects:
-            subject = self.subject(parent)
+            dense = self.subject(parent)
             texts = [example.content for example in self.dataset.train[:CALIBRATION_TEXTS]]
-            for stage in label.split("+"):
-                compressor = registry.load("compression", stage)()
-                folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="stabbench-")))
-                compressor.compress(subject, texts, folder)
-                subject = compressor.load(folder, subject)
-                subject.folder = folder
-            self.subjects[parent, label] = subject
+            folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="stabbench-")))
+            compress(label, dense, texts, folder)
+            self.subjects[parent, label] = load_compressed(label, folder, dense)
         return self.subjects[parent, label]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stabbench.registry import PACKAGE, source_hash
+from stabbench.registry import KINDS, PACKAGE, shipped, source_hash
 from stabbench.store.environment import version
 
 ENGINE = 1
@@ -18,9 +18,15 @@ TRAINING_LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers")
 
 
 def engine_files() -> list[Path]:
-    """Return the files whose change can change results without changing any plug-in."""
+    """Return the files whose change can change results without changing any plug-in's own file."""
     folders = ("training", "models", "data")
-    return [PACKAGE / "seeding.py", *(file for folder in folders for file in (PACKAGE / folder).glob("*.py"))]
+    shared = [file for folder in folders for file in (PACKAGE / folder).rglob("*.py")]
+    private = [file for kind in KINDS for file in (PACKAGE / kind).rglob("*.py") if file.stem not in _plugin_stems(kind)]
+    return [PACKAGE / "seeding.py", *shared, *private]
+
+
+def _plugin_stems(kind: str) -> set[str]:
+    return {name.replace("-", "_") for name in shipped(kind)}
 
 
 def engine_source() -> str:

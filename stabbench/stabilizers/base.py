@@ -60,7 +60,8 @@ Loss = Callable[[Forward, Batch], Objective]
 class Backward(Protocol):
     """Runs forward and backward over all micro-batches of the step, *adding* to ``.grad``.
 
-    `draw` as in `Forward`; `scale` multiplies the objective. Returns the objective averaged over micro-batches, detached.
+    `draw` as in `Forward`; `scale` multiplies the objective. Returns the objective averaged over micro-batches,
+    detached.
     """
 
     def __call__(self, draw: int = 0, scale: float = 1.0) -> Objective:

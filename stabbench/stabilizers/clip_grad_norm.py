@@ -21,8 +21,8 @@ class ClipGradNorm(Stabilizer):
     changes = "the gradients of steps whose norm is above c; their direction stays"
     cost = "one multiplication of the gradients; the norm is measured anyway"
     pitfalls = (
-        "Adam does not see a constant factor, so clipping matters where the factor varies over time; a norm that is NaN "
-        "or infinite is not mended: the step is taken and the run ends as failed"
+        "Adam does not see a constant factor, so clipping matters where the factor varies over time; a norm that is "
+        "NaN or infinite is not mended: the step is taken and the run ends as failed"
     )
     null = {"max_norm": math.inf}
 

@@ -23,8 +23,8 @@ class Fgm(Stabilizer):
     changes = "the gradient of every step: the sum of a clean and an adversarial one"
     cost = "2 forward and 2 backward passes per step"
     departures = (
-        "word embeddings are not normalised first, as usual for BERT; δ is one vector per position, not a change of the "
-        "embedding table; [CLS] and [SEP] are moved too, padding is not (its gradient is 0)"
+        "word embeddings are not normalised first, as usual for BERT; δ is one vector per position, not a change of "
+        "the embedding table; [CLS] and [SEP] are moved too, padding is not (its gradient is 0)"
     )
     pitfalls = "the adversarial pass has its own dropout masks; raw gradient norms are of the sum, about twice as large"
     null = {"epsilon": 0.0}

@@ -15,15 +15,15 @@ from stabbench.stabilizers.base import Forward, Loss, Objective, Stabilizer
 
 @dataclass(kw_only=True)
 class RDrop(Stabilizer):
-    """Runs every batch through two dropout masks and pulls the two predictions together by a symmetric KL divergence."""
+    """Runs every batch through two dropout masks and pulls the predictions together by a symmetric KL divergence."""
 
     paper = "Wu et al. (2021), arXiv:2106.14448 (R-Drop)"
     equation = "L = ½(CE₁ + CE₂) + α · ½(KL(p₁‖p₂) + KL(p₂‖p₁)), all averaged over the batch"
     changes = "the objective"
     cost = "2 forward and 2 backward passes per step"
     departures = (
-        "KL is averaged over the batch like the cross-entropy; released code sums it, so that its effective α grows with "
-        "the batch size (α = 0.5 there at batch 16 is about 4 here)"
+        "KL is averaged over the batch like the cross-entropy; released code sums it, so that its effective α grows "
+        "with the batch size (α = 0.5 there at batch 16 is about 4 here)"
     )
     pitfalls = "does nothing without dropout; α = 0 still averages two dropout masks"
     null = {"alpha": 0.0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,9 +13,9 @@ from stabbench.stabilizers.base import Schedule, Stabilizer
 
 @dataclass(kw_only=True)
 class Warmup(Stabilizer):
-    """Raises the learning rate linearly over the first steps, η_t = η (t+1)/T_w, then follows the schedule to its end."""
+    """Raises the learning rate linearly over the first steps, η_t = η (t+1)/T_w, then follows the schedule."""
 
-    paper = "Devlin et al. (2019), arXiv:1810.04805, §A.2; studied as a stabilizer by Mosbach et al. (2021), arXiv:2006.04884"
+    paper = "Devlin et al. (2019), arXiv:1810.04805, §A.2; as a stabilizer: Mosbach et al. (2021), arXiv:2006.04884"
     equation = (
         "η_t = η (t+1)/T_w for t < T_w, then the base schedule stretched over the rest: linear gives η (T−t)/(T−T_w)"
     )
@@ -28,7 +29,8 @@ class Warmup(Stabilizer):
 
     def wrap_schedule(self, schedule: Schedule, steps: int) -> Schedule:
         """Return the schedule with a linear rise before it."""
-        rise = -int(-self.fraction * steps // 1)
+        # Rounded first: 0.1 · 70 is a little above 7 in floating point.
+        rise = math.ceil(round(self.fraction * steps, 9))
         if rise == 0:
             return schedule
 

@@ -9,12 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from stabbench import registry
-from stabbench.errors import Problem, unknown_name
-from stabbench.suite.metrics import made_by
+from stabbench.errors import Problem, suggestion, unknown_name
+from stabbench.suite.claims import compare_problems, compression_labels, names_in
 from stabbench.suite.options import plugin_problems
-from stabbench.suite.problems import known_keys, shown
-from stabbench.suite.schema import CrossedSeeds, PrimaryClaim, Suite, TrainOptions
-from stabbench.suite.yaml_file import Document, KeyPath
+from stabbench.suite.problems import problems_of, shown
+from stabbench.suite.schema import BUILTIN_DATA, BUILTIN_MODELS, MOST_SEEDS, CrossedSeeds, Suite, TrainOptions
+from stabbench.suite.yaml_file import Document
+from stabbench.suite.yaml_nodes import KeyPath
 
 
 def suite_problems(suite: Suite, document: Document) -> Iterator[Problem]:
@@ -26,7 +27,8 @@ def suite_problems(suite: Suite, document: Document) -> Iterator[Problem]:
             yield from plugin_problems(kind, name, options, (kind, name), document)
     yield from _compression_problems(suite, document)
     yield from _seed_problems(suite, document)
-    yield from _compare_problems(suite, document)
+    yield from _source_problems(suite, document)
+    yield from compare_problems(suite, document)
 
 
 def suite_warnings(suite: Suite, document: Document) -> Iterator[Problem]:
@@ -69,16 +71,11 @@ def _variant_problems(suite: Suite, name: str, document: Document) -> Iterator[P
 
 
 def _train_problems(suite: Suite, overrides: Mapping[str, Any], path: KeyPath, document: Document) -> Iterator[Problem]:
+    """Check a variant's overrides as what they override, placed where they stand."""
     try:
         TrainOptions.model_validate({**suite.train.model_dump(), **overrides})
     except ValidationError as error:
-        for item in error.errors(include_url=False):
-            where = (*path, *item["loc"])
-            if item["type"] == "extra_forbidden":
-                yield document.problem(where, unknown_name("key", item["loc"][0], known_keys(("train",))))
-            else:
-                message = str(item["msg"])
-                yield document.problem(where, f"{message[0].lower()}{message[1:]}; found {shown(item['input'])}")
+        yield from problems_of(error, document, path, schema_path=("train",))
 
 
 def _pair_problems(names: list[str], path: KeyPath, document: Document) -> Iterator[Problem]:
@@ -104,47 +101,45 @@ def _compression_problems(suite: Suite, document: Document) -> Iterator[Problem]
             yield document.problem(("compressions", index), "an empty chain; name at least one compressor")
         for stage in [entry] if isinstance(entry, str) else entry:
             yield from plugin_problems("compression", stage, {}, ("compressions", index), document)
-    chains = [entry if isinstance(entry, str) else "+".join(entry) for entry in suite.compressions]
-    for name, count in Counter(chains).items():
+    for name, count in Counter(compression_labels(suite)).items():
         if count > 1:
             yield document.problem(("compressions",), f"'{name}' stands {count} times")
+    if "compress_probes" not in document.content:
+        return
+    probes = names_in(document, "probes", suite.probes)
     for index, probe in enumerate(suite.compress_probes):
-        if probe not in suite.probes and "compress_probes" in document.content:
-            yield document.problem(("compress_probes", index), unknown_name("probe of this suite", probe, suite.probes))
+        path: KeyPath = ("compress_probes", index)
+        if probe not in probes:
+            yield document.problem(path, unknown_name("probe of this suite", probe, probes))
+        elif probe in registry.names("probes") and registry.card("probes", probe).traits["applies"] == "dense":
+            yield document.problem(path, f"'{probe}' measures uncompressed models only; leave it out here")
 
 
 def _seed_problems(suite: Suite, document: Document) -> Iterator[Problem]:
-    if isinstance(suite.seeds, int) and suite.seeds < 1:
-        yield document.problem(("seeds",), f"{suite.seeds} seeds; at least 1 is needed, 6 or more to decide something")
-    if isinstance(suite.seeds, list):
-        if not suite.seeds or min(suite.seeds) < 0:
+    seeds = suite.seeds
+    if isinstance(seeds, list):
+        if not seeds or min(seeds) < 0:
             yield document.problem(("seeds",), "the list must hold at least one seed, none below 0")
-        for seed, count in Counter(suite.seeds).items():
+        for seed, count in Counter(seeds).items():
             if count > 1:
                 yield document.problem(("seeds",), f"seed {seed} stands {count} times; each seed is one trial")
+    elif isinstance(seeds, int) and seeds < 1:
+        yield document.problem(("seeds",), f"{seeds} seeds; at least 1 is needed, 6 or more to decide something")
+    total = len(seeds) if isinstance(seeds, list) else seeds if isinstance(seeds, int) else seeds.init * seeds.order
+    if total > MOST_SEEDS:
+        yield document.problem(("seeds",), f"{total} trials for each variant; at most {MOST_SEEDS} are allowed")
 
 
-def _compare_problems(suite: Suite, document: Document) -> Iterator[Problem]:
-    compare = suite.compare
-    if compare.reference not in suite.variants:
-        yield document.problem(("compare", "reference"), unknown_name("variant", compare.reference, suite.variants))
-    metrics = made_by(suite.probes)
-    for index, entry in enumerate(compare.primary or ()):
-        claim = entry if isinstance(entry, PrimaryClaim) else PrimaryClaim(metric=entry)
-        path: KeyPath = ("compare", "primary", index)
-        if claim.metric not in metrics:
-            yield document.problem(path, unknown_name("metric of this suite's probes", claim.metric, metrics))
-        if claim.candidate is not None and claim.candidate not in suite.variants:
-            yield document.problem((*path, "candidate"), unknown_name("variant", claim.candidate, suite.variants))
-        labels = ["dense", *(entry if isinstance(entry, str) else "+".join(entry) for entry in suite.compressions)]
-        if claim.compression not in labels:
-            yield document.problem(
-                (*path, "compression"), unknown_name("compression of this suite", claim.compression, labels)
-            )
-    for metric, margin in compare.margins.items():
-        if metric not in metrics:
-            yield document.problem(
-                ("compare", "margins", metric), unknown_name("metric of this suite's probes", metric, metrics)
-            )
-        elif margin < 0:
-            yield document.problem(("compare", "margins", metric), f"a margin must be at least 0; found {margin}")
+def _source_problems(suite: Suite, document: Document) -> Iterator[Problem]:
+    """Built-in models and data sets by name; a source must say where it comes from."""
+    name, source = suite.model.name, suite.data.source
+    if name.startswith("builtin:") and name not in BUILTIN_MODELS:
+        yield document.problem(("model",), unknown_name("built-in model", name, BUILTIN_MODELS))
+    if source is None:
+        return
+    if source.startswith("builtin:") and source not in BUILTIN_DATA:
+        yield document.problem(("data", "source"), unknown_name("built-in data set", source, BUILTIN_DATA))
+    elif not source.startswith(("builtin:", "hub:")):
+        known = ", ".join(BUILTIN_DATA)
+        message = f"expected hub:OWNER/NAME or one of {known}; found {shown(source)}.{suggestion(source, BUILTIN_DATA)}"
+        yield document.problem(("data", "source"), message)

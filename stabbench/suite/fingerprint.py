@@ -39,7 +39,10 @@ def data_fingerprint(data: Data, suite_folder: Path) -> str:
         content["options"] = {**options, "source": None}
         for name in files:
             content["options"][name] = {key: value for key, value in options[name].items() if key != "path"}
-        content["files"] = {name: _digest(file_of(data, split, suite_folder)) for name, split in files.items()}
+        # The stem is in the examples' ids, and noise is seeded by those.
+        content["files"] = {
+            name: [Path(split.path).stem, _digest(file_of(data, split, suite_folder))] for name, split in files.items()
+        }
     elif data.source is not None and data.source.startswith("builtin:"):
         pins = json.loads((PACKAGE / "assets" / "pins.json").read_text(encoding="utf-8"))
         content["pins"] = pins.get(data.source, {}).get("files", {})

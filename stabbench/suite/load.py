@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,15 @@ from stabbench.suite.schema import Suite, TrainOptions
 from stabbench.suite.yaml_file import Document, read_document
 
 __all__ = ["LoadedSuite", "json_schema", "load_suite", "seed_labels", "shipped_suites"]
+
+# What a suite cannot do without: stands in for what is wrong while the rest is searched for further mistakes.
+NEEDED: Mapping[str, Any] = {
+    "name": "x",
+    "data": {"source": "builtin:tiny", "train": 1, "test": 1},
+    "model": "builtin:tiny",
+    "variants": {"baseline": {}},
+}
+PRUNINGS = 4
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ def _typed(document: Document) -> Suite:
         return Suite.model_validate(document.content)
     except ValidationError as error:
         problems = problems_of(error, document)
-        partial = _partial(document, {item["loc"][:2] for item in error.errors(include_url=False)})
+        partial = _pruned(document.content, error)
         known = {str(problem) for problem in problems}
         more = [] if partial is None else [p for p in suite_problems(partial, document) if str(p) not in known]
         raise ConfigurationError(_in_file_order([*problems, *more])) from error
@@ -73,25 +83,31 @@ def _in_file_order(problems: list[Problem]) -> list[Problem]:
     return sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
 
 
-def _partial(document: Document, wrong: set[tuple[int | str, ...]]) -> Suite | None:
-    """Return the suite without its wrong parts, where enough is left to look for further mistakes."""
-    needed: dict[str, Any] = {
-        "name": "x",
-        "data": {"source": "builtin:tiny", "train": 1, "test": 1},
-        "model": "builtin:tiny",
-        "variants": {"baseline": {}},
-    }
-    fields = {path[0] for path in wrong if path}
-    content = {key: value for key, value in document.content.items() if key not in fields}
-    variants = document.content.get("variants")
-    if isinstance(variants, dict) and ("variants",) not in wrong:
-        content["variants"] = {name: v for name, v in variants.items() if ("variants", name) not in wrong}
-    if "variants" in fields:
-        content["compare"] = {"reference": next(iter(content.get("variants") or ["baseline"]))}
-    try:
-        return Suite.model_validate({**needed, **content})
-    except ValidationError:
-        return None
+def _pruned(content: Mapping[str, Any], error: ValidationError) -> Suite | None:
+    """Return the suite without its wrong parts, filled up, so that further mistakes can be looked for."""
+    left: dict[str, Any] = deepcopy(dict(content))
+    for _ in range(PRUNINGS):
+        for item in error.errors(include_url=False):
+            _prune(left, item["loc"])
+        try:
+            return Suite.model_validate({**NEEDED, **left})
+        except ValidationError as again:
+            error = again
+    return None
+
+
+def _prune(content: dict[str, Any], path: tuple[str | int, ...]) -> None:
+    """Delete the innermost key on `path` that is there; items of lists stay, or the places of others would shift."""
+    container: Any = content
+    found: tuple[dict[str, Any], str] | None = None
+    for part in path:
+        if isinstance(container, dict) and part in container:
+            found = (container, str(part))
+            container = container[part]
+        elif isinstance(container, list) and isinstance(part, int) and part < len(container):
+            container = container[part]
+    if found is not None:
+        del found[0][found[1]]
 
 
 def shipped_suites() -> dict[str, Path]:

@@ -25,6 +25,15 @@ KNOWN: tuple[str, ...] = (
     "memory.peak",
 )  # fmt: skip
 
+# Probe → coordinate of its metrics → the option that lists its values.
+COORDINATES: Mapping[str, Mapping[str, str]] = {
+    "noise": {"kind": "kinds", "severity": "severities"},
+    "attack": {"recipe": "recipes"},
+    "latency": {"batch": "batch", "length": "length"},
+}
+AGGREGATED = ("noise",)
+"""Probes whose metrics also have a value over all coordinates, so that a claim need not name one."""
+
 
 def probe_of(metric: str) -> str:
     """Return the probe that makes a metric; ``train`` for what training reports."""

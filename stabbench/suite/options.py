@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, TypeChecker
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
 
 from stabbench import registry
 from stabbench.errors import Problem, suggestion, unknown_name
 from stabbench.suite.problems import shown
-from stabbench.suite.yaml_file import Document, KeyPath
+from stabbench.suite.yaml_file import Document
+from stabbench.suite.yaml_nodes import KeyPath
 
+TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
 BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
 
 
@@ -24,7 +37,7 @@ def plugin_problems(kind: str, name: str, given: Any, path: KeyPath, document: D
     if not isinstance(given, Mapping):
         yield document.problem(path, f"the options of '{name}' must be a mapping, such as {{}}; found {shown(given)}")
         return
-    for error in Draft202012Validator(card.schema).iter_errors(dict(given)):
+    for error in _first_of_each_place(_validator()(card.schema).iter_errors(dict(given))):
         where = (*path, *error.absolute_path)
         if error.validator == "additionalProperties":
             known = sorted(card.schema["properties"])
@@ -41,6 +54,27 @@ def plugin_problems(kind: str, name: str, given: Any, path: KeyPath, document: D
     yield from _used(card, given, path, document)
 
 
+@cache
+def _validator() -> type[Validator]:
+    """JSON Schema 2020-12, but ``16.0`` is no whole number: an option that counts must be able to."""
+
+    def whole(_: TypeChecker, value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", whole)
+    validator: type[Validator] = extend(Draft202012Validator, type_checker=checker)  # type: ignore[no-untyped-call]
+    return validator
+
+
+def _first_of_each_place(errors: Iterable[Any]) -> list[Any]:
+    """Leave out what follows from another error at the same value: one of the wrong type is also out of bounds."""
+    first: dict[tuple[Any, ...], Any] = {}
+    for error in sorted(errors, key=lambda error: error.validator != "type"):
+        kind = error.validator if error.validator in ("additionalProperties", "required") else ""
+        first.setdefault((*error.absolute_path, kind), error)
+    return list(first.values())
+
+
 def _told(error: Any) -> str:
     value = shown(error.instance)
     if error.validator in BOUNDS:
@@ -48,7 +82,12 @@ def _told(error: Any) -> str:
     if error.validator == "enum":
         return f"{value} is not allowed; expected one of {', '.join(map(str, error.validator_value))}"
     if error.validator == "type":
-        return f"must be of type {error.validator_value}; found {value}"
+        return f"must be {TYPES[error.validator_value]}; found {value}"
+    if error.validator == "anyOf":
+        kinds = [TYPES.get(branch.get("type", ""), "another value") for branch in error.validator_value]
+        return f"must be {' or '.join(kinds)}; found {value}"
+    if error.validator == "minItems":
+        return f"must have at least {error.validator_value} entry; found an empty list"
     return str(error.message)
 
 

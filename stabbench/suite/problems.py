@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
@@ -9,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from stabbench.errors import Problem, suggestion
 from stabbench.suite import schema
-from stabbench.suite.yaml_file import Document, KeyPath
+from stabbench.suite.yaml_file import Document
+from stabbench.suite.yaml_nodes import KeyPath
 
 # Fields that take several forms: what a value of none of them is told.
 FORMS: Mapping[str, str] = {
@@ -19,20 +21,51 @@ FORMS: Mapping[str, str] = {
     "data.validation": "expected a number of examples of `source`, {fraction: SHARE}, or {path: FILE, …}",
     "model": "expected builtin:NAME, a folder, a hub id, or {name: …, revision: …}",
     "compare.primary": "expected a metric, or {metric: …, at: …, candidate: …, compression: …}",
+    "compare.primary.at": "expected a name or a number for each coordinate, as in {kind: keyboard, severity: 3}",
     "compressions": "expected a compressor's name, or a list of names for a chain",
+}
+KINDS: Mapping[str, str] = {
+    "dict": "a mapping {key: value}",
+    "model": "a mapping {key: value}",
+    "model_attributes": "a mapping {key: value}",
+    "list": "a list",
+    "string": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+}
+# Error → the words for its bound, and the name of the bound in the error's context.
+BOUNDS: Mapping[str, tuple[str, str]] = {
+    "greater_than": ("a number above {}", "gt"),
+    "greater_than_equal": ("at least {}", "ge"),
+    "less_than": ("a number below {}", "lt"),
+    "less_than_equal": ("at most {}", "le"),
+    "too_short": ("at least {} entry", "min_length"),
+    "too_long": ("at most {} entries", "max_length"),
+    "string_pattern_mismatch": ("text that matches {}", "pattern"),
+    "finite_number": ("a finite number", ""),
 }
 BRANCHES = frozenset(
     {name for name, item in vars(schema).items() if isinstance(item, type) and issubclass(item, BaseModel)}
-    | {"int", "str", "list[int]", "list[str]", "function-before[_single(), Model]"}
+    | {"int", "str", "float", "list[int]", "list[str]", "function-before[_single(), Model]"}
 )
 
 
-def problems_of(error: ValidationError, document: Document) -> list[Problem]:
-    """Return one problem per mistake, in file order."""
+def problems_of(
+    error: ValidationError, document: Document, base: KeyPath = (), schema_path: KeyPath | None = None
+) -> list[Problem]:
+    """Return one problem per mistake, in file order.
+
+    Args:
+        error: what pydantic found.
+        document: where the values stand.
+        base: path of the value that was checked.
+        schema_path: the same as a place of the schema, where that is another: overrides stand below a variant.
+    """
     found: dict[tuple[KeyPath, str], Problem] = {}
     for item in _without_union_noise(error.errors(include_url=False), document):
-        path, message = _told(item, document)
-        found.setdefault((path, message), document.problem(path, message))
+        path, message = _told(item, schema_path or base)
+        found.setdefault((path, message), document.problem((*base, *path), message))
     return sorted(found.values(), key=lambda problem: (problem.line or 0, problem.column or 0))
 
 
@@ -51,8 +84,11 @@ def _without_union_noise(errors: Sequence[Any], document: Document) -> Iterable[
     for path, branches in unions.items():
         value = document.value(path)
         models = {name: found for name, found in branches.items() if hasattr(schema, name)}
+        inside = [item for name, found in branches.items() if name.startswith("list[") for item in found]
         if isinstance(value, Mapping) and models:
             plain += min(models.values(), key=len)  # type: ignore[arg-type]
+        elif isinstance(value, list) and inside:
+            plain += inside
         else:
             field = ".".join(str(part) for part in path if not isinstance(part, int))
             plain.append(
@@ -61,25 +97,52 @@ def _without_union_noise(errors: Sequence[Any], document: Document) -> Iterable[
     return plain
 
 
-def _told(item: Mapping[str, Any], document: Document) -> tuple[KeyPath, str]:
+def _told(item: Mapping[str, Any], base: KeyPath) -> tuple[KeyPath, str]:
     path, kind, context = tuple(item["loc"]), item["type"], item.get("ctx", {})
     value = shown(item.get("input"))
     if kind == "extra_forbidden":
-        known = known_keys(path[:-1])
+        known = known_keys((*base, *path[:-1]))
         return path, f"unknown key '{path[-1]}'.{suggestion(str(path[-1]), known)} Allowed: {', '.join(known)}."
     if kind == "missing":
         return path[:-1], f"'{path[-1]}' is missing"
     if kind == "form":
         return path, f"{item['msg']}; found {value}"
     field = ".".join(str(part) for part in path)
+    if path[:2] == ("compare", "primary") and "at" in path[3:-1]:
+        return path, f"{FORMS['compare.primary.at']}; found {value}"
     if kind.endswith("_type") and field in FORMS:
         return path, f"{FORMS[field]}; found {value}"
     if kind in ("literal_error", "enum"):
-        return path, f"{value} is not allowed; expected {context['expected']}"
+        allowed = re.findall("'([^']+)'", context["expected"])
+        near = suggestion(str(item["input"]), allowed)
+        return path, f"{value} is not allowed; expected {context['expected']}.{near}".removesuffix(".")
     if kind == "value_error":
         return path, str(context["error"])
-    message = str(item["msg"])
-    return path, f"{message[0].lower()}{message[1:]}; found {value}"
+    return path, f"expected {_expected(item)}; found {value}{_hint(item)}"
+
+
+def _expected(item: Mapping[str, Any]) -> str:
+    """Say what is allowed where `item`, one of pydantic's errors, was found."""
+    if item["type"] in BOUNDS:
+        words, name = BOUNDS[item["type"]]
+        return words.format(item["ctx"].get(name) if name else "")
+    return KINDS.get(item["type"].removesuffix("_type"), str(item["msg"]).lower())
+
+
+def _hint(item: Mapping[str, Any]) -> str:
+    """Say what probably happened: an empty value, a number in quotes, a stabilizer without its braces."""
+    value, kind = item.get("input"), str(item["type"])
+    if kind.startswith(("dict", "model")):
+        return (
+            ". Write {} for no options"
+            if value is None
+            else f". Write {{{value}: {{}}}}"
+            if isinstance(value, str)
+            else ""
+        )
+    if kind in ("int_type", "float_type") and isinstance(value, str) and re.fullmatch(r"[-+.\deE]+", value):
+        return ". Write it without quotes"
+    return ". Put it in quotes" if kind == "string_type" and isinstance(value, int | float) else ""
 
 
 def known_keys(path: Sequence[str | int]) -> list[str]:
@@ -117,5 +180,7 @@ def shown(value: Any) -> str:
     """Return a value for a message: short, quoted where it is text."""
     if isinstance(value, Mapping | list):
         return "a mapping" if isinstance(value, Mapping) else "a list"
+    if value is None or isinstance(value, bool):
+        return "nothing" if value is None else str(value).lower()
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"

@@ -8,6 +8,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 Precision = Literal["auto", "fp32", "bf16"]
 Options = dict[str, Any]
+TINY = "builtin:tiny"
+"""Made on the spot, never fetched: the tiny random model, and the generated sentences."""
+BUILTIN_MODELS = ("builtin:minilm-l6", TINY)
+BUILTIN_DATA = ("builtin:rotten-tomatoes", TINY)
+MOST_SEEDS = 1000
 
 
 class Strict(BaseModel):

@@ -7,22 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
+from stabbench.errors import ConfigurationError, Problem, unknown_name
+from stabbench.suite.schema import Suite
+from stabbench.suite.yaml_nodes import KeyPath, Place, dotted, plain_values
 
-from stabbench.errors import ConfigurationError, Problem
-
-KeyPath = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a value stands: file, 1-based line and column; no line for a ``--set``."""
-
-    file: str
-    line: int | None = None
-    column: int | None = None
+# Mappings whose keys are names that the suite itself gives or chooses; `--set` reaches into them and adds none.
+NAMED = {"variants": "variant", "probes": "probe of this suite", "monitors": "monitor of this suite"}
+# Those of them that a suite has even where it does not mention them.
+DEFAULTED = ("probes", "monitors")
 
 
 @dataclass
@@ -41,8 +33,8 @@ class Document:
         """Return a problem at `path`, placed there or at the nearest parent that has a place."""
         for length in range(len(path), -1, -1):
             if place := self.places.get(tuple(path[:length])):
-                return Problem(message, place.file, place.line, place.column, dotted(path))
-        return Problem(message, path=dotted(path))
+                return Problem(message, place.file, place.line, place.column, dotted(tuple(path)))
+        return Problem(message, path=dotted(tuple(path)))
 
     def value(self, path: Sequence[str | int]) -> Any:
         """Return the value at `path`, or None where there is none."""
@@ -56,11 +48,13 @@ class Document:
             value = value[part]
         return value
 
-
-def dotted(path: Sequence[str | int]) -> str:
-    """Return ``variants.stabilized.stabilizers[0]`` for a path."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".")
+    def put(self, path: KeyPath, value: Any, place: Place) -> None:
+        """Set the value at `path`, whose parent is there; what stood below it has no place any more."""
+        parent: Any = self.value(path[:-1]) if path[:-1] else self.content
+        parent[path[-1]] = value
+        for known in [known for known in self.places if known[: len(path)] == path]:
+            del self.places[known]
+        self.places[path] = place
 
 
 def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
@@ -68,14 +62,19 @@ def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
 
     Raises:
         ConfigurationError: the file cannot be read or parsed, has a key twice, extends a file that extends another, or
-            an override cannot be read.
+            overrides cannot be read (all of them are named).
     """
     document = _read(path)
-    base_name = document.content.pop("extends", None)
-    if base_name is not None:
-        document = _merged(_base(path, base_name, document), document)
+    if "extends" in document.content:
+        document = _merged(_base(path, document.content.pop("extends"), document), document)
+    problems: list[Problem] = []
     for override in overrides:
-        _apply(document, override)
+        try:
+            _apply(document, override)
+        except ConfigurationError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigurationError(problems)
     return document
 
 
@@ -91,114 +90,88 @@ def _base(path: Path, name: object, document: Document) -> Document:
 
 def _read(path: Path) -> Document:
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise ConfigurationError([Problem("is not UTF-8", str(path), line)]) from error
+        before = error.object[: error.start]
+        line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        raise ConfigurationError([Problem("is not UTF-8; save it as UTF-8", str(path), line, column)]) from error
     except OSError as error:
         raise ConfigurationError([Problem(f"cannot be read: {error.strerror}", str(path))]) from error
-    try:
-        content = YAML(typ="rt").load(text)
-    except MarkedYAMLError as error:
-        raise ConfigurationError([_syntax_problem(path, error)]) from error
-    if not isinstance(content, CommentedMap):
-        raise ConfigurationError(
-            [Problem("must be a mapping with keys such as name, data, model, variants", str(path), 1)]
-        )
-    document = Document({})
-    plain = _plain(content, (), str(path), document)
-    document.places[()] = Place(str(path), 1, 1)
-    document.content = plain
-    return document
-
-
-def _syntax_problem(path: Path, error: MarkedYAMLError) -> Problem:
-    mark = error.problem_mark or error.context_mark
-    message = " ".join(str(error.problem or error.context or error).split())
-    if message.startswith("found duplicate key"):
-        message = message.split(" with value")[0].replace("found duplicate key", "this key stands twice:")
-    if mark is None:
-        return Problem(message, str(path))
-    return Problem(message, str(path), mark.line + 1, mark.column + 1)
-
-
-def _plain(value: Any, path: KeyPath, file: str, document: Document) -> Any:
-    """Return plain values and note the place of each key and item."""
-    if isinstance(value, CommentedMap):
-        plain = {}
-        for key, item in value.items():
-            line, column = value.lc.key(key)
-            here = (*path, str(key))
-            document.places[here] = Place(file, line + 1, column + 1)
-            if not isinstance(key, str):
-                raise ConfigurationError([document.problem(here, f"key {key!r} must be text")])
-            plain[str(key)] = _plain(item, here, file, document)
-        return plain
-    if isinstance(value, CommentedSeq):
-        for index in range(len(value)):
-            line, column = value.lc.item(index)
-            document.places[(*path, index)] = Place(file, line + 1, column + 1)
-        return [_plain(item, (*path, index), file, document) for index, item in enumerate(value)]
-    return _scalar(value)
-
-
-def _scalar(value: Any) -> Any:
-    """Return the builtin type of a scalar: the round-trip reader gives subclasses that remember their formatting."""
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
+    content, places = plain_values(text, str(path))
+    if not isinstance(content, dict):
+        found = "is empty" if content is None else "is a list" if isinstance(content, list) else "is a single value"
+        message = f"{found}; a suite is a mapping with keys such as name, data, model, variants"
+        raise ConfigurationError([Problem(message, str(path), 1, 1)])
+    return Document(content, {**places, (): Place(str(path), 1, 1)})
 
 
 def _merged(base: Document, child: Document) -> Document:
     """Return `child` over `base`: mappings are merged key by key, everything else is replaced."""
+    replaced: list[KeyPath] = []
 
-    def merge(lower: Any, upper: Any) -> Any:
+    def merge(lower: Any, upper: Any, path: KeyPath) -> Any:
         if isinstance(lower, dict) and isinstance(upper, dict):
-            return {
-                k: merge(lower[k], upper[k]) if k in lower and k in upper else upper.get(k, lower.get(k))
-                for k in lower | upper
-            }
+            both = {key: merge(lower[key], upper[key], (*path, key)) for key in lower if key in upper}
+            return {**lower, **upper, **both}
+        replaced.append(path)
         return upper
 
-    return Document(merge(base.content, child.content), {**base.places, **child.places})
+    content = merge(base.content, child.content, ())
+    kept = {path: place for path, place in base.places.items() if not any(path[: len(r)] == r for r in replaced)}
+    return Document(content, {**kept, **child.places})
 
 
 def _apply(document: Document, override: str) -> None:
-    """Set one ``KEY=VALUE``; keys may be those of the schema, but no new variant, probe or monitor is invented."""
+    """Set one ``KEY=VALUE``: KEY is dotted, and in a list an index or the name of an entry; VALUE is YAML.
+
+    A key that no suite may have is set, and is found by the checks of the whole suite, placed at its ``--set``.
+    """
+    place = Place(f"--set {override}")
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise ConfigurationError([Problem(f"'{override}': expected KEY=VALUE, as in train.epochs=5", "--set")])
+        raise ConfigurationError([Problem("expected KEY=VALUE, as in train.epochs=5", place.file)])
     try:
-        value = YAML(typ="safe").load(text)
-    except MarkedYAMLError as error:
-        raise ConfigurationError([Problem(f"'{override}': the value is not YAML", "--set")]) from error
-    target: Any = document.content
-    for depth, part in enumerate(parts[:-1]):
-        target = _entered(target, part, parts[: depth + 1], override)
-    leaf: str | int = int(parts[-1]) if isinstance(target, list) and parts[-1].isdigit() else parts[-1]
-    named = len(parts) > 1 and parts[-2] in ("variants", "probes", "monitors")
-    if (
-        not isinstance(target, dict | list)
-        or (named and leaf not in target)
-        or (isinstance(target, list) and leaf not in range(len(target)))
-    ):
-        known = sorted(target) if isinstance(target, dict) else []
-        hint = f" There: {', '.join(known)}." if known else ""
-        raise ConfigurationError([Problem(f"'{override}': there is no '{key}' to set.{hint}", "--set")])
-    target[leaf] = value  # type: ignore[index]
-    document.places[tuple(int(p) if p.isdigit() else p for p in parts)] = Place(f"--set {override}")
+        value, _ = plain_values(text, place.file)
+    except ConfigurationError as error:
+        message = f"the value is not plain YAML: {error.problems[0].message}"
+        raise ConfigurationError([Problem(message, place.file)]) from error
+    if parts == ["data", "root"] and isinstance(value, str):
+        # A path on the command line starts from the current folder, as paths on command lines do.
+        value = str(Path(value).expanduser().absolute())
+    path: KeyPath = ()
+    if parts[0] in DEFAULTED and parts[0] not in document.content:
+        document.put((parts[0],), Suite.model_fields[parts[0]].get_default(call_default_factory=True), place)
+    while parts:
+        step, parts = _step(document, path, parts, place.file)
+        path = (*path, *step)
+        if parts and document.value(path) is None:
+            document.put(path, {}, place)
+    document.put(path, value, place)
 
 
-def _entered(target: Any, part: str, path: Sequence[str], override: str) -> Any:
-    if isinstance(target, list) and part.isdigit() and int(part) < len(target):
-        return target[int(part)]
-    if isinstance(target, dict):
-        if len(path) == 1 and part not in target:
-            target[part] = {}
-        if part in target:
-            if target[part] is None:
-                target[part] = {}
-            return target[part]
-    raise ConfigurationError([Problem(f"'{override}': there is no '{'.'.join(path)}' in this suite", "--set")])
+def _step(document: Document, path: KeyPath, parts: list[str], override: str) -> tuple[KeyPath, list[str]]:
+    """Take the next key off `parts`: return the keys or indices it stands for, and what is left."""
+    container = document.value(path) if path else document.content
+    if isinstance(container, list):
+        for index, item in enumerate(container):
+            if parts[0] == str(index):
+                return (index,), parts[1:]
+            if isinstance(item, Mapping) and parts[0] in item:
+                return (index, parts[0]), parts[1:]
+        names = [str(name) for item in container for name in (item if isinstance(item, Mapping) else [item])]
+        raise ConfigurationError([Problem(f"{dotted(path)}: {unknown_name('entry', parts[0], names)}", override)])
+    if not isinstance(container, Mapping):
+        raise ConfigurationError(
+            [Problem(f"{dotted(path)} is a single value; there is no '{parts[0]}' in it", override)]
+        )
+    # Keys may hold dots, as names of metrics do: the longest that is there wins.
+    for length in range(len(parts), 0, -1):
+        if ".".join(parts[:length]) in container:
+            return (".".join(parts[:length]),), parts[length:]
+    if len(path) == 1 and path[0] in NAMED:
+        unknown = unknown_name(NAMED[str(path[0])], parts[0], container)
+        raise ConfigurationError([Problem(f"{unknown} --set changes values and adds no names.", override)])
+    if path == ("compare", "margins"):
+        return (".".join(parts),), []
+    return (parts[0],), parts[1:]

@@ -1,7 +1,7 @@
 """Matched dropout: the random state is set anew before every stochastic module.
 
-The seed is a function of (dropout stream, step, micro-batch, pass, draw, module path in the unwrapped model), so that an
-extra pass, or an extra draw elsewhere, shifts nothing: pass 0 has the same masks in every arm.
+The seed is a function of (dropout stream, step, micro-batch, pass, draw, module path in the unwrapped model), so that
+an extra pass, or an extra draw elsewhere, shifts nothing: pass 0 has the same masks in every arm.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,17 +27,20 @@ from stabbench.training.gradient_probe import GradientProbe, fixed_sample
 from stabbench.training.loop import Loop, Trained
 from stabbench.training.request import TrainRequest, TrainResult
 
-TRAIN_SAMPLE = 500
+TRAIN_SAMPLE = 256
 """Training examples whose accuracy is measured after training, at most."""
+BEFORE_SAMPLE = 128
+"""Test examples whose accuracy is measured before training, at most: an untrained head needs no more."""
 
 
 def fine_tune(request: TrainRequest) -> TrainResult:
     """Fine-tune one model, write ``model/`` and ``trace.npz`` into the request's folder, and return the subject.
 
     Measured are: train.failed (0 or 1), train.seconds and train.steps_per_second (the loop alone), train.peak_memory
-    (bytes, of the process), train.accuracy_before (test split, new head, before the first step), train.accuracy_train,
-    train.gap (train − test accuracy), gradient.probe_norm at checkpoints, and what the monitors report. A run that
-    fails, by the rule of `failure_reason`, is a result like any other. Thread count and random state are left as found.
+    (bytes resident, of the process), train.accuracy_before (at most 128 fixed test examples, new head, before the first
+    step), train.accuracy_train (at most 256 fixed training examples), train.gap (train − test accuracy),
+    gradient.probe_norm at checkpoints, and what the monitors report. A run that fails, by the rule of `failure_reason`,
+    is a result like any other. Thread count and random state are left as found.
     """
     with _threads(request.train.threads), torch.random.fork_rng(devices=[]):
         return _fine_tune(request)
@@ -55,7 +59,10 @@ def _fine_tune(request: TrainRequest) -> TrainResult:
     def subject() -> Subject:
         return Subject(tokenizer, torch_logits(model.eval()), classes, train.max_length, model)
 
-    before = _accuracy(subject(), test)
+    first = fixed_sample(test, BEFORE_SAMPLE, "accuracy-before")
+    before = Measurement(
+        "train.accuracy_before", _accuracy(subject(), first), "share", "higher", {}, len(first), len(test)
+    )
     examples = request.dataset.train
     loop = Loop(
         model=model.train(),
@@ -69,6 +76,7 @@ def _fine_tune(request: TrainRequest) -> TrainResult:
         seeds=request.seeds,
         probe=GradientProbe(examples, tokenizer, train.max_length),
     )
+    _forget_peak()
     start = time.perf_counter()
     trained = loop.run()
     seconds = time.perf_counter() - start
@@ -90,7 +98,8 @@ def _fine_tune(request: TrainRequest) -> TrainResult:
     }
     measurements = [
         *_training_numbers(trained, seconds, reason),
-        *_accuracy_numbers(final, before, fixed_sample(examples, TRAIN_SAMPLE, "train-accuracy"), test),
+        before,
+        *_accuracy_numbers(final, fixed_sample(examples, TRAIN_SAMPLE, "train-accuracy"), len(examples), test),
         *_probe_numbers(trained),
         *(measurement for monitor in monitors for measurement in monitor.measurements()),
     ]
@@ -98,24 +107,21 @@ def _fine_tune(request: TrainRequest) -> TrainResult:
 
 
 def _training_numbers(trained: Trained, seconds: float, reason: str | None) -> list[Measurement]:
-    scale = 1 if sys.platform == "darwin" else 1024  # Linux counts kilobytes
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
     return [
         Measurement("train.failed", float(reason is not None), "share", "lower", n_used=1, n_planned=1),
         Measurement("train.seconds", seconds, "seconds", "lower", n_used=trained.steps, n_planned=trained.steps),
         Measurement("train.steps_per_second", trained.steps / seconds, "steps/s", "higher", n_used=trained.steps),
-        Measurement("train.peak_memory", float(peak), "bytes", "lower"),
+        Measurement("train.peak_memory", float(_peak_bytes()), "bytes", "lower"),
     ]
 
 
 def _accuracy_numbers(
-    final: Subject, before: float, sample: Sequence[Example], test: Sequence[Example]
+    final: Subject, sample: Sequence[Example], planned: int, test: Sequence[Example]
 ) -> list[Measurement]:
     on_train, on_test = _accuracy(final, sample), _accuracy(final, test)
     return [
-        Measurement("train.accuracy_before", before, "share", "higher", {}, len(test), len(test)),
-        Measurement("train.accuracy_train", on_train, "share", "higher", {}, len(sample), len(sample)),
-        Measurement("train.gap", on_train - on_test, "share", "lower", {}, len(sample), len(sample)),
+        Measurement("train.accuracy_train", on_train, "share", "higher", {}, len(sample), planned),
+        Measurement("train.gap", on_train - on_test, "share", "lower", {}, len(sample), planned),
     ]
 
 
@@ -129,7 +135,26 @@ def _probe_numbers(trained: Trained) -> list[Measurement]:
 
 def _accuracy(subject: Subject, examples: Sequence[Example]) -> float:
     labels = np.array([example.label for example in examples])
-    return float((subject.predict(examples).argmax(axis=1) == labels).mean())
+    probabilities = subject.predict(examples)
+    # A row that is not finite is no answer, though argmax would name a class.
+    right = (probabilities.argmax(axis=1) == labels) & np.isfinite(probabilities).all(axis=1)
+    return float(right.mean())
+
+
+def _forget_peak() -> None:
+    """Make Linux count the peak of resident memory anew, so that this process's earlier trials do not count."""
+    # Some containers forbid it: then the peak is that of the process.
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_bytes() -> int:
+    status = Path("/proc/self/status")
+    if status.exists():
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(peak.split()[1]) * 1024
+    scale = 1 if sys.platform == "darwin" else 1024  # others count kilobytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
 def _write_trace(request: TrainRequest, loop: Loop, trained: Trained) -> None:

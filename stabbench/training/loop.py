@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -101,13 +101,14 @@ class Loop:
     monitors: Sequence[Monitor]
     seeds: TrialSeeds
     probe: GradientProbe
-    _position: tuple[int, int] = field(default=(0, 0), init=False)  # (step, draw of the backward pass)
 
     def run(self) -> Trained:
         """Train, and return the traces that matching and failure detection need."""
         steps = self.train.epochs * math.ceil(len(self.examples) / self.train.batch_size)
         self.accelerator = _accelerator(self.train)
         self.model.to(self.accelerator.device)
+        # Before `prepare_model`, so that the paths are those of the unwrapped model.
+        self.dropout = MatchedDropout(self.model, self.seeds)
         for stabilizer in self.stabilizers:
             stabilizer.prepare_model(self.model, self.anatomy, self.seeds, steps)
         self.schedule, self.optimizer = self._optimizer(steps)
@@ -115,7 +116,6 @@ class Loop:
         self.masks_gradients = any(_overrides(s, "on_gradients") for s in self.stabilizers)
         for monitor in self.monitors:
             monitor.start(self.model, self.anatomy, steps)
-        self.dropout = MatchedDropout(self.model, self.seeds)
         try:
             trained = self._epochs()
         finally:
@@ -215,11 +215,12 @@ class Loop:
     def _accumulate(self, loss: Loss, batch: Batch, place: tuple[int, int, int], scale: float) -> Objective:
         def forward(batch: Batch, draw: int = 0) -> Tensor:
             self.dropout.enter(*place, draw)
-            with self.accelerator.autocast():
-                logits: Tensor = self.model(**batch.inputs()).logits
+            logits: Tensor = self.model(**batch.inputs()).logits
             return logits.float()
 
-        objective = loss(forward, batch)
+        # Around the loss, not the forward: passes of one objective then share the weights' casts to bf16.
+        with self.accelerator.autocast():
+            objective = loss(forward, batch)
         torch.autograd.backward(objective.total * scale)
         return Objective(objective.total.detach(), objective.cross_entropy.detach(), objective.logits.detach())
 

@@ -50,9 +50,9 @@ def prepare() -> None:
     sys.addaudithook(_refuse_network)
     if "flair" not in sys.modules:
         sys.modules.update(_flair_stand_in())
-    for name in _CACHE_READERS:
-        importlib.import_module(name)
     with _unchanged_process(), tempfile.TemporaryDirectory(prefix="stabbench-textattack-") as folder:
+        for name in _CACHE_READERS:
+            importlib.import_module(name)
         import nltk
 
         nltk.data.path.insert(0, str(NLTK_DATA))
@@ -113,22 +113,22 @@ def _flair_stand_in() -> dict[str, types.ModuleType]:
 @contextmanager
 def _unchanged_process() -> Iterator[None]:
     """Put environment variables, loggers, random states and warning filters back afterwards."""
+    environment, drawn = dict(os.environ), random.getstate()
     import numpy as np
     import torch
 
-    environment = dict(os.environ)
     loggers = {name: item for name, item in logging.root.manager.loggerDict.items() if isinstance(item, logging.Logger)}
     before = {name: (item.disabled, item.level) for name, item in loggers.items()}
     root = logging.root.handlers[:], logging.root.level
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    states = np.random.get_state(), torch.get_rng_state()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
+        random.setstate(drawn)
+        np.random.set_state(states[0])
+        torch.set_rng_state(states[1])
         logging.root.handlers[:], logging.root.level = root
         for name, (disabled, level) in before.items():
             loggers[name].disabled = disabled

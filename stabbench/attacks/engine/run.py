@@ -45,7 +45,7 @@ class AttackRow:
         words: words of the clean text.
         queries: texts the search asked for, as textattack counts them: repeated ones too, the clean one included.
         model_rows: texts the model scored for the search.
-        query_at_success: number of the query that changed the answer first; a budget below it would have failed.
+        query_at_success: number of the query by which the search had succeeded; a budget below it would have failed.
     """
 
     recipe: str
@@ -118,7 +118,7 @@ def _attack(search: Any, subject: Subject, row: AttackRow) -> None:
     try:
         if SPLIT in "".join(row.text):
             raise StabbenchError(f"the text holds {SPLIT}, which textattack puts between the sentences of a pair")
-        found: Text = search(row.text, row.label)
+        found: Text = search(row.text, row.label, row.clean_probabilities)
     # The boundary of an example: whatever textattack or a model raises on one text is this row's alone.
     except Exception as error:
         row.outcome, row.message = "error", f"{type(error).__name__}: {error}"

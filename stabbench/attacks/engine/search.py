@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 from textattack.goal_function_results import GoalFunctionResultStatus
@@ -17,7 +18,8 @@ class Search:
     """Searches with one recipe; nothing is kept from one text to the next.
 
     Attributes:
-        query_at_success: number of the query that first changed the answer in the last search, or None.
+        query_at_success: in the last search, number of the first query that changed the answer among the candidates the
+            found text was one of; None where it changed none. Texts asked about only to rank words do not count.
     """
 
     def __init__(self, attack: Attack, subject: Subject, query_budget: int, batch_size: int) -> None:
@@ -26,6 +28,7 @@ class Search:
         self.goal = self.attack.goal_function
         self.goal.query_budget = query_budget
         self.query_at_success: int | None = None
+        self._changing: dict[Text, int] = {}
         self._ask = self.goal.get_results
         self.goal.get_results = self.attack.search_method.get_goal_results = self._watch
 
@@ -39,23 +42,26 @@ class Search:
         """Texts the model scored for the last search."""
         return self.victim.rows
 
-    def __call__(self, text: Text, label: int) -> Text:
-        """Return the best text found against `label`; the text itself where nothing was better."""
-        self.victim.forget()
+    def __call__(self, text: Text, label: int, probabilities: Sequence[float]) -> Text:
+        """Return the best text found against `label`; the text itself where nothing was better.
+
+        `probabilities` are the model's for the clean text, asked alone.
+        """
+        self.victim.begin(text, probabilities)
         self.goal.num_queries = 0
-        self.query_at_success = None
+        self._changing = {}
         # An earlier search that raised has left its caches filled.
         self.attack.clear_cache()
         given = text if isinstance(text, str) else OrderedDict(zip(("text", "pair"), text, strict=True))
         found: Text = self.attack.attack(given, int(label)).perturbed_result.attacked_text.tokenizer_input
+        self.query_at_success = self._changing.get(found)
         return found
 
     def _watch(self, texts: list[Any], check_skip: bool = False) -> tuple[list[Any], bool]:
         before = self.goal.num_queries
         results, over = self._ask(texts, check_skip=check_skip)
-        if self.query_at_success is None:
-            for number, result in enumerate(results, before + 1):
-                if result.goal_status == GoalFunctionResultStatus.SUCCEEDED:
-                    self.query_at_success = number
-                    break
+        numbered = enumerate(results, before + 1)
+        changing = [(n, r) for n, r in numbered if r.goal_status == GoalFunctionResultStatus.SUCCEEDED]
+        for _, result in changing:
+            self._changing.setdefault(result.attacked_text.tokenizer_input, changing[0][0])
         return results, over

@@ -24,20 +24,22 @@ class Victim(ModelWrapper):  # type: ignore[misc]
 
     Attributes:
         model: the subject's torch module, or the subject where it has none; textattack looks at its type only.
-        rows: texts the model has scored since `forget`.
-        calls: batches the model has scored since `forget`.
+        rows: texts the model has scored since `begin`.
+        calls: batches the model has scored since `begin`.
     """
 
     def __init__(self, subject: Subject, batch_size: int) -> None:
         self.subject = subject
         self.batch_size = batch_size
         self.model = subject if subject.model is None else subject.model
-        self.forget()
-
-    def forget(self) -> None:
-        """Empty the cache and set the counters to 0: called before each example."""
         self.rows = self.calls = 0
         self._scores: dict[tuple[int, ...], np.ndarray] = {}
+
+    def begin(self, text: Text, probabilities: Sequence[float]) -> None:
+        """Forget the last example and count from here on; `text` was asked alone and gave `probabilities`."""
+        (encoded,) = encode_texts(self.subject.tokenizer, [text], self.subject.max_length)
+        self._scores = {tuple(encoded.input_ids): rounded(np.array([probabilities]))[0]}
+        self.rows = self.calls = 1
 
     def __call__(self, text_input_list: Sequence[Text]) -> torch.Tensor:
         """Return probabilities, (N, C) float64, rows summing to 1; texts are sentences or pairs of them."""

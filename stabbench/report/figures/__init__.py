@@ -1,0 +1,1 @@
+"""Figures of the report: matplotlib to inline SVG, one figure a file."""

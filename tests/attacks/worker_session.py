@@ -1,0 +1,173 @@
+"""Run in a process of its own by the tests: prepares it as the attack worker is, attacks, prints one JSON document.
+
+python worker_session.py MODEL_FOLDER forwards|backwards stock|-
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+TEXT = "great awful good dull the film plot is was a very best worst people love boring fun story never really"
+WORDS = TEXT.split()
+BUDGET, SEED, N = 60, 3, 16
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    logging.getLogger("before").setLevel(logging.INFO)
+    random.seed(5)
+    state, environment = random.getstate(), dict(os.environ)
+    try:
+        require_fails = None
+        from stabbench.attacks.engine.environment import prepare, require
+
+        require()
+    except Exception as error:
+        require_fails = str(error)
+    prepare()
+    prepare()
+    changed = {name for name in {*os.environ, *environment} if os.environ.get(name) != environment.get(name)}
+    found = {
+        "unprepared": require_fails,
+        "environment": sorted(changed),
+        "logger_disabled": logging.getLogger("before").disabled,
+        "random_kept": random.getstate() == state,
+        "flair": [name for name in ("flair.data", "flair.nn", "flair.trainers") if name in sys.modules],
+        "home": sorted(str(p.relative_to(Path.home())) for p in Path.home().rglob("*") if p.is_file()),
+        "network": {name: raised(call) for name, call in connections().items()},
+        **attacks(Path(sys.argv[1]), backwards=sys.argv[2] == "backwards", stock=sys.argv[3] == "stock"),
+    }
+    print(json.dumps(found))
+
+
+def raised(call: Callable[[], object]) -> str:
+    try:
+        call()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing"
+
+
+def connections() -> dict[str, Callable[[], object]]:
+    def unix() -> None:
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"{folder}/s")
+            server.listen()
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(f"{folder}/s")
+
+    def tcp() -> None:
+        with socket.socket() as client:
+            client.connect(("192.0.2.1", 80))
+
+    def udp() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(b"x", ("192.0.2.1", 53))
+
+    return {"unix": unix, "tcp": tcp, "udp": udp, "dns": lambda: socket.getaddrinfo("example.invalid", 443)}
+
+
+def subject(folder: Path) -> Any:
+    """A tiny random model with a head so steep that single words decide."""
+    from stabbench.models.loading import load_pretrained
+    from stabbench.models.subject import Subject, torch_logits
+    from stabbench.seeding import TrialSeeds
+
+    model, tokenizer = load_pretrained(folder, ("no", "yes"), TrialSeeds(0, 0))
+    model.eval()
+    with torch.no_grad():
+        model.classifier.weight.mul_(60.0)
+        texts = [example.text for example in examples()]
+        raw = Subject(tokenizer, torch_logits(model), ("no", "yes"), 64, model)
+        gaps = np.diff(np.log(raw.probabilities(texts)), axis=1)
+        model.classifier.bias[1] -= float(np.median(gaps))
+    return raw
+
+
+def examples() -> list[Any]:
+    from stabbench.data.example import Example
+
+    rng = random.Random(0)
+    sentences = [" ".join(rng.choices(WORDS, k=rng.randint(3, 12))) + " ." for _ in range(N)]
+    return [Example(f"t:{i}", sentence, i % 2) for i, sentence in enumerate(sentences)]
+
+
+def attacks(folder: Path, *, backwards: bool, stock: bool) -> dict[str, Any]:
+    from stabbench.attacks.deepwordbug import Deepwordbug
+    from stabbench.attacks.engine.run import attack_examples
+    from stabbench.data.example import Dataset, Example
+    from stabbench.probes.attack import Attack
+    from stabbench.probes.base import Context
+
+    victim = subject(folder)
+    chosen = examples()[:: -1 if backwards else 1]
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    rows = attack_examples(Deepwordbug(), victim, chosen, query_budget=BUDGET, seed=SEED)
+    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    odd = [
+        Example("empty", "...", int(victim.probabilities(["..."])[0].argmax())),
+        Example(
+            "pair", "good film", int(victim.probabilities([("good film", "great plot")])[0].argmax()), "great plot"
+        ),
+        Example("split", "good <SPLIT> film", int(victim.probabilities(["good <SPLIT> film"])[0].argmax())),
+        Example("after", "good film", int(victim.probabilities(["good film"])[0].argmax())),
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        context = Context(Dataset((), (), tuple([*chosen, odd[0], odd[2]]), ("no", "yes"), ""), Path(name))
+        probe = Attack(examples=100, query_budget=BUDGET)
+        measured = [[m.metric, dict(m.at), m.value, m.n_used, m.n_planned] for m in probe.measure(victim, context)]
+        lines = (Path(name) / "attack.jsonl").read_text().splitlines()
+    budgets = {
+        budget: [r.outcome for r in attack_examples(Deepwordbug(), victim, examples(), query_budget=budget, seed=SEED)]
+        for budget in (10, 20)
+    }
+    return {
+        "rows": {row.example: row.as_dict() for row in rows},
+        "odd": [r.as_dict() for r in attack_examples(Deepwordbug(), victim, odd, query_budget=BUDGET, seed=SEED)],
+        "random_restored": before == after,
+        "measured": measured,
+        "stored": [json.loads(line) for line in lines],
+        "budgets": budgets,
+        "stock": stock_results(victim) if stock else None,
+    }
+
+
+def stock_results(victim: Any) -> dict[str, Any]:
+    """What textattack's own wrapper and goal function find under the same seeds, fixed padding and all."""
+    from textattack.attack_recipes import DeepWordBugGao2018
+    from textattack.models.wrappers import HuggingFaceModelWrapper
+
+    from stabbench.seeding import derive
+
+    victim.tokenizer.model_max_length = victim.max_length  # what the wrapper cuts at and pads to
+    attack = DeepWordBugGao2018.build(HuggingFaceModelWrapper(victim.model, victim.tokenizer))
+    attack.goal_function.query_budget = BUDGET
+    found = {}
+    for example in examples():
+        seed = derive("attack", "deepwordbug", example.id, SEED)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
+        result = attack.attack(example.text, example.label)
+        found[example.id] = {
+            "outcome": type(result).__name__,
+            "text": result.perturbed_result.attacked_text.text,
+            "queries": result.num_queries,
+        }
+    return found
+
+
+if __name__ == "__main__":
+    main()
