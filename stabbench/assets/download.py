@@ -110,7 +110,9 @@ def hub_files(source: Mapping[str, Any], names: Sequence[str]) -> dict[str, byte
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.utils import logging
 
+    logging.set_verbosity_error()  # it logs every retry; what matters is in the error at the end
     try:
         paths = {name: hf_hub_download(source["repository"], name, revision=source["revision"]) for name in names}
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:

@@ -144,7 +144,7 @@ def _share(row: RawRow) -> float:
 
 
 def _classes(train: Rows, validation: Rows | None, test: Rows) -> list[str]:
-    """Return the labels, sorted (numbers by value), after every check; `validation` is None where none was asked for."""
+    """Return the labels, sorted (numbers by value), after every check; `validation` is None if none was asked for."""
     splits = {"train": train, "test": test, **({} if validation is None else {"validation": validation})}
     problems = [f"data.{name}: the split is empty; ask for more examples" for name, rows in splits.items() if not rows]
     known = Counter(row.label for _, row in train)

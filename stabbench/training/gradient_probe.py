@@ -18,7 +18,7 @@ from stabbench.models.batch import Batch
 from stabbench.models.encoding import collate, encode_texts
 from stabbench.seeding import derive
 
-EXAMPLES = 32
+EXAMPLES = 16
 BATCH = 16
 
 

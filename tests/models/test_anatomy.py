@@ -49,7 +49,9 @@ IDS = [type(model).__name__ for model, _ in SMALL]
 
 
 @pytest.mark.parametrize(("model", "pooled"), SMALL, ids=IDS)
-def test_every_parameter_belongs_to_exactly_one_block_and_blocks_stand_bottom_up(model: nn.Module, pooled: bool) -> None:
+def test_every_parameter_belongs_to_exactly_one_block_and_blocks_stand_bottom_up(
+    model: nn.Module, pooled: bool
+) -> None:
     parts = anatomy(model)
 
     middle = ["block.0", "block.1", "block.2"] + (["pooler"] if parts.pooler is not None else [])

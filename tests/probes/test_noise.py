@@ -76,7 +76,7 @@ def test_answers_are_those_to_the_perturbed_text_of_each_example(
     counter: tuple[Subject, list[int]], tmp_path: Path
 ) -> None:
     data = dataset()
-    Noise(kinds=("keyboard",), severities=(5,), examples=30).measure(counter[0], Context(data, tmp_path))
+    Noise(kinds=("keyboard",), severities=(5, 1), examples=30).measure(counter[0], Context(data, tmp_path))
     stored = np.load(tmp_path / "noise.npz")
 
     by_id = {example.id: example for example in data.test}
@@ -84,9 +84,10 @@ def test_answers_are_those_to_the_perturbed_text_of_each_example(
         words = Keyboard().perturb(by_id[name].text, 5, name, 0).lower().split()
         assert answer == int(words.count("good") > words.count("bad"))
         assert clean == by_id[name].label
-    assert stored["no_op"].sum() == sum(Keyboard().perturb(e.text, 5, e.id, 0) == e.text for e in data.test), (
-        "token ids stay only where the text does, for this vocabulary of characters"
-    )
+    # The vocabulary spells unknown words by character, so token ids stay only where the text does.
+    same = [[Keyboard().perturb(by_id[n].text, s, n, 0) == by_id[n].text for n in stored["example"]] for s in (5, 1)]
+    assert stored["no_op"][0].tolist() == same
+    assert any(same[1])
 
 
 def test_texts_with_equal_token_ids_are_scored_once_and_in_one_pass(
@@ -136,6 +137,29 @@ def test_both_sentences_of_a_pair_are_perturbed_by_draws_of_their_own(
     assert any(pair[0] != pair[1] for pair in noisy)
     assert any(pair[0] != "good good film" for pair in noisy)
     assert any(pair[1] != "good good film" for pair in noisy)
+
+
+def test_the_worst_case_counts_the_clean_text_too(counter: tuple[Subject, list[int]], tmp_path: Path) -> None:
+    """A model that is wrong on clean texts alone: every noisy answer is right and a flip, and no example is robust."""
+    plain = counter[0]
+    known = {tuple(plain.encode([text]).input_ids[0].tolist()) for text in SENTENCES}
+
+    def score(batch: Batch) -> Tensor:
+        rows = [ids[mask == 1].tolist() for ids, mask in zip(batch.input_ids, batch.attention_mask, strict=True)]
+        return torch.tensor([[0.0, -1.0 if tuple(row) in known else 1.0] for row in rows])
+
+    data = dataset()
+    data = replace(data, test=tuple(replace(example, label=1) for example in data.test))
+    probe = Noise(kinds=("homoglyph",), severities=(5,), examples=30)
+    found = values(probe.measure(Subject(plain.tokenizer, score, *_rest(plain)), Context(data, tmp_path)))
+
+    assert (
+        found["noise.accuracy",]
+        == found["noise.flip_rate",]
+        == 1.0 - float(found["noise.no_op_share", "homoglyph", 5] or 0)
+    )
+    assert found["noise.accuracy",] > 0.9
+    assert found["noise.worst_case",] == 0.0
 
 
 def test_a_diverged_model_has_no_right_answers_and_no_flips(counter: tuple[Subject, list[int]], tmp_path: Path) -> None:

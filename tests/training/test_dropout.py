@@ -48,7 +48,11 @@ def test_every_coordinate_changes_the_masks(place: dict[str, int], forward: Call
 
 def test_an_extra_random_module_shifts_no_mask_elsewhere(model: nn.Module, forward: Callable[..., Tensor]) -> None:
     expected = forward()
-    extra = model.bert.encoder.layer[0].register_forward_pre_hook(lambda *_: torch.rand(7) and None)  # type: ignore[union-attr, operator, index]
+
+    def draw(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        torch.rand(7)
+
+    extra = model.bert.encoder.layer[0].register_forward_pre_hook(draw)  # type: ignore[union-attr, operator, index]
 
     found = forward()
     extra.remove()

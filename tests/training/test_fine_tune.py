@@ -73,7 +73,8 @@ def test_hashes_are_those_of_the_weights_before_training_and_of_ids_in_order(
 
 def test_crossed_seeds_change_one_stream_each(fine_tune_tiny: FineTune) -> None:
     base, init, order = (
-        fine_tune_tiny(seeds=seeds).details["hashes"] for seeds in (TrialSeeds(0, 0), TrialSeeds(1, 0), TrialSeeds(0, 1))
+        fine_tune_tiny(seeds=seeds).details["hashes"]
+        for seeds in (TrialSeeds(0, 0), TrialSeeds(1, 0), TrialSeeds(0, 1))
     )
 
     assert init["order"] == base["order"]
@@ -199,7 +200,8 @@ if __name__ == "__main__":
     examples = tuple(Example(f"t:{i}", f"the film was {w}", i % 2) for i, w in enumerate(["bad", "good"] * 10))
     data = Dataset(examples, (), examples, ("no", "yes"), "f")
     options = TrainOptions(epochs=2, batch_size=8, learning_rate=5e-3, max_length=32, precision="bf16")
-    request = TrainRequest(sys.argv[1], data, options, TrialSeeds(0, 0), Path(sys.argv[2]), stabilizers=[("r_drop", {})])
+    drop = [("r_drop", {})]
+    request = TrainRequest(sys.argv[1], data, options, TrialSeeds(0, 0), Path(sys.argv[2]), stabilizers=drop)
     print(fine_tune(request).details["weights"])
 """
 

@@ -1,0 +1,210 @@
+"""The loop fires every hook, in the order that its docstring prints, and believes what the hooks return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from stabbench.data.example import Example
+from stabbench.models.anatomy import Anatomy, anatomy
+from stabbench.models.batch import Batch
+from stabbench.models.encoding import encode_texts
+from stabbench.models.loading import load_pretrained, state_hash
+from stabbench.monitors.base import Monitor, Step
+from stabbench.seeding import TrialSeeds
+from stabbench.stabilizers.base import Backward, Gradients, Loss, Objective, ParamGroup, Schedule, Stabilizer
+from stabbench.suite.schema import TrainOptions
+from stabbench.training.gradient_probe import GradientProbe
+from stabbench.training.loop import Loop, Trained
+
+EXAMPLES = tuple(Example(f"t:{i}", f"the film was {w}", i % 2) for i, w in enumerate(["bad", "good"] * 4))
+Run = Callable[..., tuple[Trained, nn.Module]]
+
+
+@pytest.fixture
+def run(tiny_model_without_dropout: Path) -> Run:
+    def train(stabilizers: Sequence[Stabilizer] = (), monitors: Sequence[Monitor] = (), epochs: int = 1) -> Any:
+        model, tokenizer = load_pretrained(tiny_model_without_dropout, ("no", "yes"), TrialSeeds(0, 0))
+        options = TrainOptions(epochs=epochs, batch_size=4, learning_rate=1e-3, max_length=16, precision="fp32")
+        loop = Loop(
+            model=model,
+            anatomy=anatomy(model),
+            tokenizer=tokenizer,
+            examples=EXAMPLES,
+            encoded=encode_texts(tokenizer, [example.text for example in EXAMPLES], 16),
+            train=options,
+            stabilizers=stabilizers,
+            monitors=monitors,
+            seeds=TrialSeeds(0, 0),
+            probe=GradientProbe(EXAMPLES, tokenizer, 16),
+        )
+        return loop.run(), model
+
+    return train
+
+
+class Witness(Stabilizer):
+    """Writes down which hook fired, and changes nothing."""
+
+    def __init__(self, log: list[str], name: str = "") -> None:
+        self.log, self.name = log, name
+
+    def note(self, hook: str) -> None:
+        self.log.append(f"{hook}{self.name}")
+
+    def prepare_model(self, model: nn.Module, anatomy: Anatomy, seeds: TrialSeeds, steps: int) -> None:
+        self.note("prepare_model")
+
+    def group_params(self, groups: list[ParamGroup], anatomy: Anatomy) -> list[ParamGroup]:
+        self.note("group_params")
+        return groups
+
+    def wrap_schedule(self, schedule: Schedule, steps: int) -> Schedule:
+        self.note("wrap_schedule")
+        return schedule
+
+    def wrap_optimizer(self, optimizer: Optimizer) -> Optimizer:
+        self.note("wrap_optimizer")
+        return optimizer
+
+    def transform_batch(self, batch: Batch, step: int) -> Batch:
+        self.note("transform_batch")
+        return batch
+
+    def wrap_loss(self, loss: Loss) -> Loss:
+        def seen(forward: Any, batch: Batch) -> Objective:
+            self.note("loss")
+            return loss(forward, batch)
+
+        return seen
+
+    def wrap_backward(self, backward: Backward) -> Backward:
+        def seen(draw: int = 0, scale: float = 1.0) -> Objective:
+            self.note("backward")
+            return backward(draw, scale)
+
+        return seen
+
+    def on_gradients(self, gradients: Gradients) -> None:
+        self.note("on_gradients")
+
+    def on_step(self, model: nn.Module, step: int) -> None:
+        self.note("on_step")
+
+    def on_evaluate(self, step: int, validation_accuracy: float | None) -> bool:
+        self.note("on_evaluate")
+        return False
+
+    def finish_model(self, model: nn.Module) -> None:
+        self.note("finish_model")
+
+
+class Watcher(Monitor):
+    """Writes down what it was shown."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+        self.steps: list[Step] = []
+
+    def observe(self, step: Step) -> None:
+        self.log.append("observe")
+        self.steps.append(step)
+
+
+def test_hooks_fire_in_the_order_of_the_docstring(run: Run) -> None:
+    log: list[str] = []
+
+    run([Witness(log)], [Watcher(log)])
+
+    before = ["prepare_model", "group_params", "wrap_schedule", "wrap_optimizer"]
+    step = ["transform_batch", "backward", "loss", "on_gradients", "on_step", "observe"]
+    assert log == [*before, *step, *step, "on_evaluate", "finish_model"]
+
+
+def test_a_stabilizer_that_only_looks_changes_no_bit(run: Run) -> None:
+    assert state_hash(run([Witness([])])[1]) == state_hash(run()[1])
+
+
+def test_wrappers_nest_in_suite_order_with_the_last_outermost(run: Run) -> None:
+    log: list[str] = []
+
+    run([Witness(log, "-a"), Witness(log, "-b")])
+
+    assert [entry for entry in log if entry.startswith(("loss", "backward"))][:4] == [
+        "backward-b", "backward-a", "loss-b", "loss-a",
+    ]  # fmt: skip
+
+
+def test_the_transformed_batch_is_what_is_trained_on_but_the_order_hash_is_of_the_original(run: Run) -> None:
+    class Flipped(Stabilizer):
+        def transform_batch(self, batch: Batch, step: int) -> Batch:
+            assert batch.labels is not None
+            return replace(batch, labels=1 - batch.labels, examples=("other",) * len(batch))
+
+    plain, flipped = run(), run([Flipped()])
+
+    assert state_hash(plain[1]) != state_hash(flipped[1])
+    assert plain[0].order == flipped[0].order
+
+
+def test_an_evaluation_that_says_stop_ends_training_there(run: Run) -> None:
+    class Stops(Stabilizer):
+        def on_evaluate(self, step: int, validation_accuracy: float | None) -> bool:
+            return step >= 4
+
+    trained, _ = run([Stops()], epochs=5)
+
+    assert (trained.steps, len(trained.order), trained.probe_step) == (4, 2, [0, 2, 4])
+
+
+def test_scale_multiplies_the_gradient_and_a_second_pass_adds_to_it(run: Run) -> None:
+    def raw(passes: Sequence[float]) -> Tensor:
+        class Passes(Stabilizer):
+            def wrap_backward(self, backward: Backward) -> Backward:
+                def several(draw: int = 0, scale: float = 1.0) -> Objective:
+                    return [backward(index, given) for index, given in enumerate(passes)][0]
+
+                return several
+
+        watcher = Watcher([])
+        run([Passes()], [watcher])
+        return watcher.steps[0].raw_norms
+
+    torch.testing.assert_close(raw([3.0]), 3 * raw([1.0]))
+    torch.testing.assert_close(raw([1.0, 1.0, 1.0]), 3 * raw([1.0]), rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_seen_by_stabilizers_are_the_raw_ones_and_monitors_see_both(run: Run) -> None:
+    class Halves(Stabilizer):
+        def on_gradients(self, gradients: Gradients) -> None:
+            norms = [p.grad.norm() for p in gradients.parameters if p.grad is not None]
+            torch.testing.assert_close(gradients.norms, torch.stack(norms))
+            for parameter in gradients.parameters:
+                assert parameter.grad is not None
+                parameter.grad *= 0.5
+
+    watcher = Watcher([])
+    run([Halves()], [watcher])
+
+    torch.testing.assert_close(watcher.steps[0].applied_norms, 0.5 * watcher.steps[0].raw_norms)
+
+
+def test_frozen_parameters_do_not_move(run: Run, tiny_model_without_dropout: Path) -> None:
+    class Freezes(Stabilizer):
+        def prepare_model(self, model: nn.Module, anatomy: Anatomy, seeds: TrialSeeds, steps: int) -> None:
+            for parameter in anatomy.embeddings.parameters():
+                parameter.requires_grad_(False)
+
+    _, model = run([Freezes()])
+
+    start, _ = load_pretrained(tiny_model_without_dropout, ("no", "yes"), TrialSeeds(0, 0))
+    moved = {anatomy(model).block_of[name] for (name, a), (_, b) in
+             zip(model.named_parameters(), start.named_parameters(), strict=True) if not torch.equal(a, b)}  # fmt: skip
+    assert moved == {"block.0", "block.1", "pooler", "head"}
