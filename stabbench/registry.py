@@ -106,7 +106,7 @@ def names(kind: str) -> tuple[str, ...]:
 
 @cache
 def shipped(kind: str) -> tuple[str, ...]:
-    """Return the names of the plug-ins that are files of this package (`base`, folders and `_private` files are not)."""
+    """Return the names of the plug-ins that are files of this package; `base`, folders and `_private` are none."""
     separator = KINDS[kind][1]
     files = pkgutil.iter_modules([str(PACKAGE / kind)])
     return tuple(

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -98,6 +98,7 @@ def run(options: RunOptions) -> Outcome:
     folder.append({"event": "run-started", "time": now(), "pid": os.getpid()})
     errors: dict[str, dict[str, str]] = {}
     interrupted = _work(options, plan, store, folder, errors) if plan.pending else False
+    store.sweep()
     outcome = conclude(plan, store, folder, errors, interrupted=interrupted, smoke=options.smoke)
     folder.append({"event": "run-finished", "time": now(), "status": outcome.verdict["status"]})
     return outcome
@@ -137,11 +138,8 @@ def _run_folder(options: RunOptions, plan: Plan, started: datetime) -> RunFolder
     path = options.out or Path("runs") / f"{started:%Y%m%dT%H%M%SZ}-{name}"
     folder = RunFolder(path)
     if (path / "plan.json").exists() and folder.plan["suite"] != plan.loaded.suite.name:
-        raise ConfigurationError(
-            [
-                f"--out {path} holds a run of suite '{folder.plan['suite']}', not of '{plan.loaded.suite.name}'; name another"
-            ]
-        )
+        other = f"--out {path} holds a run of suite '{folder.plan['suite']}'"
+        raise ConfigurationError([f"{other}, not of '{plan.loaded.suite.name}'; name another folder"])
     path.mkdir(parents=True, exist_ok=True)
     folder.write_text("suite.resolved.yaml", _as_yaml(plan.loaded.resolved))
     folder.write_json(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from stabbench.claims.verdict import RunStatus, verdict_document
 from stabbench.execution.collect import claims_of, collect_rows, counts, failed_counts, predictions
 from stabbench.execution.matching import mismatches
 from stabbench.planning.keys import finished, resolve
@@ -37,8 +38,6 @@ def conclude(
     plan: Plan, store: Store, folder: RunFolder, errors: Mapping[str, dict[str, str]], *, interrupted: bool, smoke: bool
 ) -> Outcome:
     """Collect, decide, write, report; `errors` are those of this run's cells, by id."""
-    from stabbench.claims.verdict import verdict_document
-
     suite = plan.loaded.suite
     stored = finished(plan.cells, store)
     broken = {cell_id: error for cell_id, error in errors.items() if cell_id not in stored}
@@ -47,7 +46,7 @@ def conclude(
     rows, claims = claims_of(collect_rows(plan.cells, stored, broken), suite, made, unmatched)
     numbers = counts(plan.cells, stored, plan.cached, broken)
     complete = numbers["errors"] == numbers["pending"] == 0
-    status = "interrupted" if interrupted else "complete" if complete else "incomplete"
+    status: RunStatus = "interrupted" if interrupted else "complete" if complete else "incomplete"
     folder.write_json("plan.json", _plan_json(plan, store, stored, broken))
     folder.write_rows(rows)
     for mismatch in unmatched:
@@ -102,9 +101,9 @@ def _keep_weights(plan: Plan, store: Store, stored: dict[str, StoredCell]) -> No
     last = labels(plan.loaded.suite)[-1]
     for cell in plan.cells:
         children = [other.id for other in plan.cells if cell.id in other.parents]
-        if cell.kind == "train" and cell.id in stored and all(child in stored for child in children):
-            if policy == "none" or cell.seed != last:
-                store.drop_weights(stored[cell.id].key)
+        over = cell.kind == "train" and cell.id in stored and all(child in stored for child in children)
+        if over and (policy == "none" or cell.seed != last):
+            store.drop_weights(stored[cell.id].key)
 
 
 def relative(path: Path) -> str:

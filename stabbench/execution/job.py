@@ -52,8 +52,14 @@ class Study:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Study:
         """Read what `as_json` gave."""
-        parts = {"data": Data, "task": Task, "model": Model}
-        return cls(**{k: parts[k].model_validate(v) if k in parts else v for k, v in content.items()})
+        return cls(
+            store=content["store"],
+            suite_folder=content["suite_folder"],
+            data=Data.model_validate(content["data"]),
+            task=Task.model_validate(content["task"]),
+            model=Model.model_validate(content["model"]),
+            offline=content["offline"],
+        )
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ def jobs_for(cells: Sequence[Cell], todo: Iterable[str]) -> list[Job]:
             members = tuple(group)
             needed = dict.fromkeys(p for cell in members for p in (cell.parents or (cell.id,)))
             parents = tuple(trains[parent] for parent in needed)
-            jobs.append(Job(role, members, parents, max((_threads(parent) for parent in parents), default=1)))  # type: ignore[arg-type]
+            jobs.append(Job(role, members, parents, max((_threads(parent) for parent in parents), default=1)))
     return jobs
 
 

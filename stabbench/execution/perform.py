@@ -29,19 +29,25 @@ from stabbench.store.cells import Store, StoredCell
 from stabbench.store.claims_on_cells import claim
 from stabbench.store.environment import describe
 from stabbench.suite.schema import TrainOptions
-from stabbench.training.fine_tune import TrainRequest, TrainResult, fine_tune
+from stabbench.training.fine_tune import fine_tune
+from stabbench.training.request import TrainRequest, TrainResult
 
 Emit = Callable[[dict[str, Any]], None]
 CALIBRATION_TEXTS = 100
 _datasets: dict[str, Dataset] = {}
 
 
-def perform(study: Study, job: Job, emit: Emit) -> None:
-    """Do the cells of a job; a cell that raises is reported, and only what depends on it is left out."""
+def perform(study: Study, job: Job, emit: Emit, until: float | None = None) -> None:
+    """Do the cells of a job; a cell that raises is reported, and only what depends on it is left out.
+
+    No cell is started after `until` (seconds since the epoch).
+    """
     if study.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     with _Work(study, job) as work:
         for cell in job.cells:
+            if until is not None and time.time() > until:
+                return
             emit({"event": "started", "cell": cell.id})
             start = time.perf_counter()
             try:

@@ -42,10 +42,10 @@ class _Worker:
     current: str | None = None
     partial: bytes = b""
 
-    def give(self, study: Study, job: Job) -> None:
+    def give(self, study: Study, job: Job, until: float | None) -> None:
         assert self.process.stdin is not None
         self.job = job
-        message = json.dumps({"study": study.as_json(), "job": job.as_json()})
+        message = json.dumps({"study": study.as_json(), "job": job.as_json(), "until": until})
         with contextlib.suppress(BrokenPipeError):  # a worker that died at its start is noticed when it is listened to
             self.process.stdin.write(message.encode() + b"\n")
             self.process.stdin.flush()
@@ -83,7 +83,7 @@ class Pool:
         study: what all jobs share.
         jobs: processes side by side.
         on_event: called in the driver with each event: started, done, error.
-        deadline: `time.monotonic` after which no further job is started, or None.
+        deadline: `time.monotonic` after which no further cell is started, or None.
         command: how a worker is started; the role is added.
     """
 
@@ -125,7 +125,8 @@ class Pool:
             if job is None:
                 return
             self._queue.remove(job)
-            self._worker_for(job).give(self.study, job)
+            until = None if self.deadline is None else time.time() + self.deadline - time.monotonic()
+            self._worker_for(job).give(self.study, job, until)
 
     def _ready(self, job: Job, busy: bool) -> bool:
         if job.role == "exclusive" and (

@@ -32,7 +32,7 @@ def main() -> None:
     while True:
         message = jobs.get()
         study, job = Study.from_json(message["study"]), Job.from_json(message["job"])
-        perform(study, job, lambda event: _send(channel, event))
+        perform(study, job, lambda event: _send(channel, event), message["until"])
         _send(channel, {"event": "finished"})
 
 

@@ -43,7 +43,7 @@ class Plan:
 def make_plan(loaded: LoadedSuite, store: Store, *, fresh: bool = False) -> Plan:
     """Resolve a suite against a store; with `fresh` nothing counts as cached."""
     cells = cells_of(loaded)
-    keys = {cell.id: None for cell in cells} if fresh else resolve(cells, store)
+    keys: dict[str, str | None] = dict.fromkeys(cell.id for cell in cells) if fresh else resolve(cells, store)
     cached = frozenset(cell_id for cell_id, key in keys.items() if key and store.path(key).exists())
     return Plan(loaded, cells, keys, cached, formula(loaded, cells))
 

@@ -21,7 +21,8 @@ def engine_files() -> list[Path]:
     """Return the files whose change can change results without changing any plug-in's own file."""
     folders = ("training", "models", "data")
     shared = [file for folder in folders for file in (PACKAGE / folder).rglob("*.py")]
-    private = [file for kind in KINDS for file in (PACKAGE / kind).rglob("*.py") if file.stem not in _plugin_stems(kind)]
+    kinds = [(kind, _plugin_stems(kind)) for kind in KINDS]
+    private = [file for kind, stems in kinds for file in (PACKAGE / kind).rglob("*.py") if file.stem not in stems]
     return [PACKAGE / "seeding.py", *shared, *private]
 
 

@@ -169,7 +169,8 @@ def test_scale_multiplies_the_gradient_and_a_second_pass_adds_to_it(run: Run) ->
         class Passes(Stabilizer):
             def wrap_backward(self, backward: Backward) -> Backward:
                 def several(draw: int = 0, scale: float = 1.0) -> Objective:
-                    return [backward(index, given) for index, given in enumerate(passes)][0]
+                    results = [backward(index, given) for index, given in enumerate(passes)]
+                    return results[0]
 
                 return several
 

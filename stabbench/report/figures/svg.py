@@ -71,7 +71,7 @@ def style(name: str) -> Iterator[None]:
         "axes.facecolor": "none",
         "savefig.facecolor": "none",
     }
-    with mpl.rc_context(settings):
+    with mpl.rc_context(settings):  # type: ignore[arg-type]
         yield
 
 
