@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stabbench.data.example import Dataset, Example
 from stabbench.monitors.trace import spike_count
 from stabbench.training.request import TrainResult
 
@@ -68,7 +69,10 @@ def test_the_first_raw_norm_is_the_probes_where_the_first_batch_is_everything(
     fine_tune_tiny: FineTune, tiny_model_without_dropout: Any
 ) -> None:
     """Without dropout, one batch of all examples: training's gradient is the probe's, measured by other code."""
-    trace = traced(fine_tune_tiny(model=tiny_model_without_dropout, batch_size=64, epochs=1))
+    examples = tuple(Example(f"t:{i}", f"the film was {w}", i % 2) for i, w in enumerate(["bad", "good", "dull"] * 3))
+    data = Dataset(examples, (), examples, ("no", "yes"), "f")
+
+    trace = traced(fine_tune_tiny(model=tiny_model_without_dropout, data=data, batch_size=64, epochs=1))
 
     np.testing.assert_allclose(trace["raw_norm"][0], trace["probe_norm"][0], rtol=1e-3)
 
