@@ -27,7 +27,10 @@ def efficiency(source: Source) -> Section | None:
         drawings.append(ratio_dots(*_panels(source)))
     if not tables:
         return None
-    lead = "What compression changes in the answers, and what it buys. Latency: one thread, fresh processes, every subject in each, real token lengths."
+    lead = (
+        "What compression changes in the answers, and what it buys. Latency: one thread, fresh "
+        "processes, every subject in each, real token lengths."
+    )
     return Section("efficiency", "Compression and latency", lead, drawings, tables, notes=_floor(source))
 
 
@@ -62,8 +65,10 @@ def _behaviour(source: Source) -> Table:
             )
     head = ["subject", "size, MB", *(name for _, name in metrics)]
     note = (
-        "Runs that did not fail, mean ± SD over seeds. Label loyalty: share of answers equal to the uncompressed model's. Probability loyalty: "
-        "1 − √(Jensen-Shannon divergence, base 2). Batch flips: answers that depend on which other texts share the batch."
+        "Runs that did not fail, mean ± SD over seeds. Label loyalty: share of answers equal to "
+        "the uncompressed model's. Probability loyalty: "
+        "1 − √(Jensen-Shannon divergence, base 2). Batch flips: answers that depend on which "
+        "other texts share the batch."
     )
     return Table("Compressed models against the models they were made from", head, rows, note)
 
@@ -100,8 +105,10 @@ def _latency(source: Source) -> Table:
         head += [f"p50, ms ({_name(at)})", f"ratio ({_name(at)})"]
     head += [f"texts/s ({_name(places[-1])})", f"tokens/s ({_name(places[-1])})"]
     note = (
-        "p50: median over processes of each process's median; ratio: to the reference's uncompressed model, geometric mean over processes. "
-        "Ratios decide, not milliseconds. No percentile beyond the median is shown that the number of rounds does not support."
+        "p50: median over processes of each process's median; ratio: to the reference's "
+        "uncompressed model, geometric mean over processes. "
+        "Ratios decide, not milliseconds. No percentile beyond the median is shown that the "
+        "number of rounds does not support."
     )
     return Table("Latency and throughput", head, rows, note)
 
@@ -150,7 +157,8 @@ def _floor(source: Source) -> list[str]:
         if ratios := _replicate(source, at):
             middle = math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
             notes.append(
-                f"{_name(at)}: the A/A replicate of the reference came out at {fixed(middle, 3)}× (processes from {fixed(min(ratios), 3)}× to "
+                f"{_name(at)}: the A/A replicate of the reference came out at {fixed(middle, 3)}× "
+                f"(processes from {fixed(min(ratios), 3)}× to "
                 f"{fixed(max(ratios), 3)}×); differences of that size mean nothing."
             )
     shares = [
@@ -160,6 +168,7 @@ def _floor(source: Source) -> list[str]:
     ]
     if shares:
         notes.append(
-            f"Rounds that waited for a processor more than 5 % of their time: at most {max(shares):.0%} of a subject's rounds."
+            "Rounds that waited for a processor more than 5 % of their time: at most "
+            f"{max(shares):.0%} of a subject's rounds."
         )
     return notes

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 UNKNOWN = "–"
 MINUS = "−"
+LONGEST = 4
+"""Most decimals of a mean; the exact value stands in the page's source."""
 
 
 def share(value: float | None, digits: int = 3) -> str:
@@ -44,7 +46,7 @@ def mean_and_sd(values: Sequence[float]) -> str:
     if len(finite) < 2:
         return significant(mean)
     sd = math.sqrt(math.fsum((value - mean) ** 2 for value in finite) / (len(finite) - 1))
-    digits = min(6, max(0, 1 - math.floor(math.log10(sd)))) if sd > 0 else 3
+    digits = min(LONGEST, max(0, 1 - math.floor(math.log10(sd)))) if sd > 0 else 3
     return f"{fixed(mean, digits)} ± {fixed(sd, digits)}"
 
 

@@ -77,22 +77,24 @@ def _warnings(source: Source, verdict: Mapping[str, Any], smoke: bool) -> list[s
     cells, found = verdict["cells"], []
     if verdict["status"] != "complete":
         found.append(
-            f"The run is {verdict['status']}: {cells['errors']} cells ended in an error, {cells['pending']} are pending."
+            f"The run is {verdict['status']}: {cells['errors']} cells ended in an error, "
+            f"{cells['pending']} are pending."
         )
     found += [f"Unmatched: {visible(e['message'])}" for e in source.run.events if e["event"] == "unmatched"]
     if len(source.seeds) < 6 and not smoke:
-        found.append(
-            f"Only {len(source.seeds)} seeds: the exact paired test cannot go below p = {2 / 2 ** len(source.seeds):.2g}."
-        )
+        floor = 2 / 2 ** len(source.seeds)
+        found.append(f"Only {len(source.seeds)} seeds: the exact paired test cannot go below p = {floor:.2g}.")
     for variant in source.variants:
         if failed := source.failed(variant):
             found.append(
-                f"{variant}: {len(failed)} failed run(s), seed {', '.join(failed)}. Claims on robustness and compression use only pairs in which neither run failed."
+                f"{variant}: {len(failed)} failed run(s), seed {', '.join(failed)}. Claims on "
+                "robustness and compression use only pairs in which neither run failed."
             )
     primary = sum(claim["primary"] for claim in verdict["claims"])
     if primary:
         found.append(
-            f"{primary} primary claims share a 5 % error rate (Holm). The {len(verdict['claims']) - primary} secondary claims are not adjusted: "
+            f"{primary} primary claims share a 5 % error rate (Holm). The "
+            f"{len(verdict['claims']) - primary} secondary claims are not adjusted: "
             "about one in twenty looks decided by chance."
         )
     refused = [
@@ -153,7 +155,7 @@ def _commands(run: RunFolder) -> list[str]:
 
 
 def _machine(verdict: Mapping[str, Any]) -> str:
-    """Return the verdict as JSON that is safe inside a script element, cut to its primary claims where it is too large."""
+    """Return the verdict as JSON that is safe inside a script element; primary claims only where it is too large."""
     text = _script_json(verdict)
     if len(text) > MACHINE_BYTES:
         text = _script_json(

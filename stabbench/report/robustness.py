@@ -54,8 +54,10 @@ def noise(source: Source) -> Section | None:
         rows.append([Cell(f"{variant} ({len(fine)} runs)", None, False), *(group_cell(found) for found in values)])
     no_op = [r.measurement.value or 0.0 for r in source.rows if r.measurement.metric == "noise.no_op_share"]
     note = (
-        "Runs that did not fail. Right under all: share of examples right on the clean text and under every kind and severity. mCE: error "
-        f"against the matched reference of the same seed, 1 for the reference. {np.mean(no_op):.1%} of noisy texts reached the model unchanged."
+        "Runs that did not fail. Right under all: share of examples right on the clean text and "
+        "under every kind and severity. mCE: error "
+        "against the matched reference of the same seed, 1 for the reference. "
+        f"{np.mean(no_op):.1%} of noisy texts reached the model unchanged."
     )
     drawings = [noise_curves([0, *severities], drawn)] if drawn else []
     table = Table("Noise, over all kinds and severities", ["variant", *(name for _, name in metrics)], rows, note)
@@ -64,7 +66,7 @@ def noise(source: Source) -> Section | None:
 
 
 def _curve(source: Source, variant: str, kind: str, severities: list[int]) -> np.ndarray | None:
-    """Return (S, 1 + severities) accuracies of the runs that did not fail, clean accuracy on the same examples first."""
+    """Return (S, 1 + severities) accuracies of the runs that did not fail, clean accuracy first."""
     curves = []
     for seed in successful(source, variant):
         stored = source.run.cell(f"noise/{variant}/{seed}/dense")
@@ -104,12 +106,17 @@ def attacks(source: Source) -> Section | None:
             rows.append([Cell(f"{recipe}: {variant}", None, False), *(group_cell(v) for v in values)])
     examples = found[0].measurement.n_planned
     note = (
-        f"Runs that did not fail, {examples} examples each. Success rate: of the examples the model got right, the share it was led astray on. "
-        "Skipped examples are those it got wrong anyway. A model that always answers one class cannot be attacked: read this beside the commonest answer above."
+        f"Runs that did not fail, {examples} examples each. Success rate: of the examples the "
+        "model got right, the share it was led astray on. "
+        "Skipped examples are those it got wrong anyway. A model that always answers one class "
+        "cannot be attacked: read this beside the commonest answer above."
     )
     table = Table("Attacks", ["recipe: variant", *(name for _, name in metrics)], rows, note)
     seed = _shown_seed(source)
-    lead = "The attack searches for a small change that makes a right answer wrong; the same examples are put to every model."
+    lead = (
+        "The attack searches for a small change that makes a right answer wrong; the same examples "
+        "are put to every model."
+    )
     return Section("attacks", "Attacks", lead, (), [table], _examples(source, seed) if seed else ())
 
 
@@ -154,7 +161,10 @@ def _predictions(row: Mapping[str, Any], classes: list[str]) -> str:
     if row["outcome"] != "success":
         return before
     after = _confidence(row["adversarial_probabilities"], row["adversarial_prediction"])
-    return f"{before} → {_class(row['adversarial_prediction'], classes)} {after}, {row['words_changed']} of {row['words']} words"
+    return (
+        f"{before} → {_class(row['adversarial_prediction'], classes)} {after}, "
+        f"{row['words_changed']} of {row['words']} words"
+    )
 
 
 def _class(index: Any, classes: list[str]) -> str:

@@ -65,7 +65,10 @@ def _before_after(source: Source) -> Table:
         [Cell(variant, None, False), *(group_cell(source.by_seed(metric, variant)) for metric, _ in metrics)]
         for variant in source.variants
     ]
-    note = "Mean ± SD over all seeds, failed runs included. Calibration error: 15 bins. Commonest answer: share of the class predicted most often, 1 for a collapsed model."
+    note = (
+        "Mean ± SD over all seeds, failed runs included. Calibration error: 15 bins. Commonest "
+        "answer: share of the class predicted most often, 1 for a collapsed model."
+    )
     return Table("Before and after fine-tuning", ["variant", *(name for _, name in metrics)], rows, note)
 
 
@@ -99,8 +102,10 @@ def _stability(source: Source) -> Table:
         "spikes",
     ]
     note = (
-        "Excess variance: Cochran's Q/(n−1) over seeds; 1 is what the finite test set alone produces. Disagreement: share of test "
-        "examples that two seeds answer differently. Steps changed: share of steps whose gradients a stabilizer changed."
+        "Excess variance: Cochran's Q/(n−1) over seeds; 1 is what the finite test set alone "
+        "produces. Disagreement: share of test "
+        "examples that two seeds answer differently. Steps changed: share of steps whose "
+        "gradients a stabilizer changed."
     )
     return Table("Stability over seeds", head, rows, note)
 
@@ -141,7 +146,8 @@ def gradients(source: Source) -> Section | None:
         "Means over steps, then mean ± SD over seeds.",
     )
     lead = (
-        "Raw norms are measured before any stabilizer acts, applied norms are what the optimizer sees. Raw norms of different objectives "
+        "Raw norms are measured before any stabilizer acts, applied norms are what the "
+        "optimizer sees. Raw norms of different objectives "
         "do not compare between arms; the gradient probe does."
     )
     return Section("gradients", "Gradients", lead, drawings, [table])

@@ -12,7 +12,7 @@ LOOKALIKE_SCRIPTS = ("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "FULLWIDTH")
 
 
 def visible(text: str, limit: int = EXCERPT) -> str:
-    """Return text that cannot act: controls, separators and direction marks as ``[U+202E]``, cut to `limit` characters."""
+    """Return text that cannot act, cut to `limit` characters: controls and direction marks as ``[U+202E]``."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return "".join(_shown(char) for char in cut)
 

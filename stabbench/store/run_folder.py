@@ -67,7 +67,7 @@ class RunFolder:
     def events(self) -> list[dict[str, Any]]:
         """Everything that happened, in order; a torn last line (the process was killed) is left out."""
         file = self.path / "events.jsonl"
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        lines = file.read_text(encoding="utf-8").split("\n") if file.exists() else []
         return [event for line in lines if (event := _parsed(line)) is not None]
 
     @cached_property

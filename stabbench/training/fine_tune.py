@@ -27,9 +27,9 @@ from stabbench.training.gradient_probe import GradientProbe, fixed_sample
 from stabbench.training.loop import Loop, Trained
 from stabbench.training.request import TrainRequest, TrainResult
 
-TRAIN_SAMPLE = 128
+TRAIN_SAMPLE = 100
 """Training examples whose accuracy is measured after training, at most."""
-BEFORE_SAMPLE = 128
+BEFORE_SAMPLE = 64
 """Test examples whose accuracy is measured before training, at most: an untrained head needs no more."""
 
 
@@ -37,8 +37,8 @@ def fine_tune(request: TrainRequest) -> TrainResult:
     """Fine-tune one model, write ``model/`` and ``trace.npz`` into the request's folder, and return the subject.
 
     Measured are: train.failed (0 or 1), train.seconds and train.steps_per_second (the loop alone), train.peak_memory
-    (bytes resident, of the process), train.accuracy_before (at most 128 fixed test examples, new head, before the first
-    step), train.accuracy_train (at most 128 fixed training examples), train.gap (train − test accuracy),
+    (bytes resident, of the process), train.accuracy_before (at most 64 fixed test examples, new head, before the first
+    step), train.accuracy_train (at most 100 fixed training examples), train.gap (train − test accuracy),
     gradient.probe_norm at checkpoints, and what the monitors report. A run that fails, by the rule of `failure_reason`,
     is a result like any other. Thread count and random state are left as found.
     """

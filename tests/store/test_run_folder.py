@@ -41,11 +41,11 @@ def test_the_columns_are_those_of_the_contract(tmp_path: Path) -> None:
 
 def test_a_torn_last_event_is_left_out(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.append({"event": "run-started"})
+    folder.append({"event": "run-started", "message": "line\u2028separator"})
     with (tmp_path / "events.jsonl").open("a") as file:
         file.write('{"event": "cell-do')
 
-    assert folder.events == [{"event": "run-started"}]
+    assert folder.events == [{"event": "run-started", "message": "line\u2028separator"}]
 
 
 def test_an_unknown_run_names_the_newest_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

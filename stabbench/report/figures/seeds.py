@@ -1,4 +1,4 @@
-"""Every seed of every arm, the same seed joined over arms; failed runs on their own rail; and the paired differences."""
+"""Every seed of every arm, joined over arms; failed runs on their own rail; and the paired differences."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ def seed_strip(
         grid(plot)
         counts = ", ".join(f"{v} {len(failed[v])} of {len(values[v])}" for v in variants)
         title = f"Accuracy of every seed; failed runs: {counts}"
-        text = f"One mark per seed, lines join the same seed. Accuracy from {share(low)} to {share(high)}; the long tick is the median."
+        text = (
+            f"One mark per seed, lines join the same seed. Accuracy from {share(low)} to "
+            f"{share(high)}; the long tick is the median."
+        )
         return drawing(figure, "seeds", title, text)
 
 

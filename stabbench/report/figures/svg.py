@@ -1,4 +1,4 @@
-"""A matplotlib figure as inline SVG: text as text, theme colours as CSS variables, unique ids, the same bytes each time."""
+"""A matplotlib figure as inline SVG: text as text, theme colours as CSS variables, unique ids, stable bytes."""
 
 from __future__ import annotations
 
