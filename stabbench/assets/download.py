@@ -112,7 +112,8 @@ def hub_files(source: Mapping[str, Any], names: Sequence[str]) -> dict[str, byte
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
     from huggingface_hub.utils import logging
 
-    logging.set_verbosity_error()  # it logs every retry; what matters is in the error at the end
+    # It logs every retry; what matters is in the error at the end.
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         paths = {name: hf_hub_download(source["repository"], name, revision=source["revision"]) for name in names}
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:

@@ -74,7 +74,8 @@ class Gradients:
     """What `on_gradients` sees.
 
     Attributes:
-        parameters: all trainable parameters that have a gradient; change ``.grad`` in place.
+        parameters: all trainable parameters that have a gradient; scale or mask ``.grad`` in place, and leave rows of
+            word embeddings that are zero at zero: only the rows of a step are cleared before the next.
         norms: (P,) L2 norm of each parameter's gradient before any stabilizer acts, in the order of `parameters`.
         step: 0-based.
     """

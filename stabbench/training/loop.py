@@ -44,6 +44,7 @@ from stabbench.seeding import TrialSeeds
 from stabbench.stabilizers.base import Backward, Gradients, Loss, Objective, Schedule, Stabilizer
 from stabbench.suite.schema import TrainOptions
 from stabbench.training.dropout import MatchedDropout
+from stabbench.training.embedding_gradient import EmbeddingGradient
 from stabbench.training.gradient_probe import GradientProbe
 from stabbench.training.optimizers import (
     base_schedule,
@@ -108,6 +109,7 @@ class Loop:
         self.accelerator = _accelerator(self.train)
         self.model.to(self.accelerator.device)
         # Before `prepare_model`, so that the paths are those of the unwrapped model.
+        self.embedding_gradient = EmbeddingGradient(self.anatomy.word_embeddings)
         self.dropout = MatchedDropout(self.model, self.seeds)
         for stabilizer in self.stabilizers:
             stabilizer.prepare_model(self.model, self.anatomy, self.seeds, steps)
@@ -167,7 +169,8 @@ class Loop:
         for stabilizer in self.stabilizers:
             batch = stabilizer.transform_batch(batch, step)
         self.optimizer.zero_grad(set_to_none=True)
-        objective = self._backward([batch.to(self.accelerator.device)], step)(0)
+        with self.embedding_gradient.collected():
+            objective = self._backward([batch.to(self.accelerator.device)], step)(0)
         with_gradient = [p for p in self.parameters if p.grad is not None]
         raw = self._norms()
         if self.masks_gradients:

@@ -1,0 +1,30 @@
+"""The kept gradient table equals a fresh dense one, step after step, and rows of earlier steps are gone."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from stabbench.training.embedding_gradient import EmbeddingGradient
+
+
+def test_every_steps_gradient_equals_the_dense_one() -> None:
+    torch.manual_seed(0)
+    kept, fresh = nn.Embedding(50, 4, padding_idx=0), nn.Embedding(50, 4, padding_idx=0)
+    fresh.load_state_dict(kept.state_dict())
+    collector = EmbeddingGradient(kept)
+
+    for step in range(4):
+        ids = torch.randint(0, 50, (3, 5), generator=torch.Generator().manual_seed(step))
+        weight = torch.randn(3, 5, 4)
+        for table in (kept, fresh):
+            table.zero_grad(set_to_none=True)
+        with collector.collected():
+            (kept(ids) * weight).sum().backward()
+            (kept(ids) * weight).sum().backward()
+        (2 * (fresh(ids) * weight).sum()).backward()
+
+        assert kept.weight.grad is not None
+        assert not kept.weight.grad.is_sparse
+        torch.testing.assert_close(kept.weight.grad, fresh.weight.grad)
+    assert not kept.sparse
