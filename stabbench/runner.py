@@ -23,6 +23,7 @@ from stabbench.execution.conclude import Outcome, conclude, now
 from stabbench.execution.job import Study, jobs_for
 from stabbench.execution.pool import Pool
 from stabbench.execution.progress import RunProgress
+from stabbench.execution.terminal import print_warnings
 from stabbench.planning.keys import resolve
 from stabbench.planning.plan import Plan, formula, make_plan
 from stabbench.planning.selection import selected, smoke
@@ -89,6 +90,7 @@ def run(options: RunOptions) -> Outcome:
     """
     started = datetime.now(UTC)
     plan, store = plan_for(options)
+    print_warnings(plan.loaded)
     if plan.pending:
         check_inputs(plan.loaded, offline=options.offline)
     store.sweep()

@@ -221,8 +221,10 @@ def test_a_training_that_turns_nan_is_a_failed_run_and_the_suite_goes_on(tmp_pat
     )
     (tmp_path / "little.yaml").write_text(text)
 
-    verdict = verdict_of(stabbench(tmp_path, "run", "little.yaml", "--json"))
+    done = stabbench(tmp_path, "run", "little.yaml", "--json")
+    verdict = verdict_of(done)
 
+    assert "warning: little.yaml:5:1  seeds: one seed" in done.stderr
     assert verdict["failed_runs"]["baseline"] == [1, 1]
     assert verdict["cells"]["errors"] == 0
     assert {c["verdict"] for c in verdict["claims"] if c["metric"] == "accuracy" and c["primary"]} == {"inconclusive"}

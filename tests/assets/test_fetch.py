@@ -33,7 +33,8 @@ def wheel(content: bytes = CONTENT, name: str = "pack/data/file.txt") -> bytes:
 
 
 def pin(*packages: str) -> dict[str, Any]:
-    sources = [{"kind": "wheel", "package": p, "version": "1", "sha256": "0", "folder": "pack/data"} for p in packages]
+    wheel_pin = {"kind": "wheel", "version": "1", "bytes": 8, "sha256": "0", "folder": "pack/data"}
+    sources = [{**wheel_pin, "package": package} for package in packages]
     return {NAME: {"bytes": 8, "files": {"file.txt": hashlib.sha256(CONTENT).hexdigest()}, "sources": sources}}
 
 
