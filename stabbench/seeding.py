@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from operator import index
 from random import Random
 from typing import Literal
 
@@ -22,7 +23,8 @@ def derive(*parts: str | int) -> int:
     """
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
-        text = f"{type(part).__name__}:{part}".encode()
+        # A NumPy scalar is the number or text that it holds.
+        text = (f"str:{part}" if isinstance(part, str) else f"int:{index(part)}").encode()
         digest.update(len(text).to_bytes(4, "big") + text)
     return int.from_bytes(digest.digest(), "big") >> 1
 

@@ -110,7 +110,7 @@ def test_a_full_or_read_only_disk_is_told_and_nothing_is_left(
 
 
 def test_an_unknown_asset_names_the_known_ones(cache: Path) -> None:
-    with pytest.raises(AssetError, match="Did you mean 'builtin:thing'"):
+    with pytest.raises(ConfigurationError, match="Did you mean 'builtin:thing'"):
         fetch.fetch("builtin:thin")
 
 

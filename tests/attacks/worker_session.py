@@ -21,7 +21,7 @@ import torch
 
 TEXT = "great awful good dull the film plot is was a very best worst people love boring fun story never really"
 WORDS = TEXT.split()
-BUDGET, SEED, N = 60, 3, 16
+BUDGET, SEED, N = 60, 3, 24
 
 
 def main() -> None:

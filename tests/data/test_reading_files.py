@@ -132,7 +132,7 @@ def two_files(folder: Path, train: str, test: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("train", "test", "message"),
     [
-        ("a\t0\nb\t1\n", "c\t2\n", "label '2' stands on 1 examples and on none of train"),
+        ("a\t0\nb\t1\n", "c\t2\n", "label '2' stands on 1 of its examples (first: test:2) and on none of train"),
         ("a\t0\nb\t0\n", "c\t0\n", "only one class ('0')"),
         ("a\t0\nb\t1\n", "", "data.test: the split is empty"),
         ("", "c\t0\n", "data.train: the split is empty"),

@@ -16,6 +16,7 @@ from stabbench.models.subject import Subject, torch_logits
 from stabbench.probes.base import Context
 from stabbench.probes.gradient import Gradient
 from stabbench.seeding import TrialSeeds
+from stabbench.training.gradient_probe import EXAMPLES
 
 TRAIN = tuple(Example(f"t:{i}", "the film was " + word, i % 2) for i, word in enumerate(["good", "bad", "dull"] * 3))
 
@@ -51,7 +52,7 @@ def test_norms_equal_those_of_one_backward_pass_of_the_mean_loss(tiny_model: Pat
     for block, square in expected.items():
         assert found[block] == pytest.approx(np.sqrt(square), rel=1e-4)
     assert found[None] == pytest.approx(np.sqrt(sum(expected.values())), rel=1e-4)
-    assert all((m.n_used, m.n_planned) == (9, 32) for m in measured)
+    assert all((m.n_used, m.n_planned) == (9, EXAMPLES) for m in measured)
     with np.load(tmp_path / "gradient.npz") as stored:
         assert stored["blocks"].tolist() == list(parts.block_names)
         np.testing.assert_allclose(stored["norm"], [found[block] or 0.0 for block in parts.block_names])
