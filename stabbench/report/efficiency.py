@@ -47,23 +47,20 @@ def _behaviour(source: Source) -> Table:
     for compression in source.compressions:
         for variant in source.variants:
             fine = set(successful(source, variant))
-            sizes = [
-                r.measurement.value
-                for r in source.find("compression.size", variant, compression)
-                if r.measurement.value
-            ]
             values = [
                 {s: x for s, x in source.by_seed(m, variant, compression).items() if s in fine} for m, _ in metrics
             ]
-            size = sizes[0] if sizes else None
+            size = _first(source, "compression.size", variant, compression)
+            ratio = _first(source, "compression.size_ratio", variant, compression)
             rows.append(
                 [
                     Cell(f"{variant}, {compression}", None, False),
                     Cell(megabytes(size), size),
+                    Cell("–" if ratio is None else f"{ratio:.0%}", ratio),
                     *(group_cell(v) for v in values),
                 ]
             )
-    head = ["subject", "size, MB", *(name for _, name in metrics)]
+    head = ["subject", "size, MB", "of dense", *(name for _, name in metrics)]
     note = (
         "Runs that did not fail, mean ± SD over seeds. Label loyalty: share of answers equal to "
         "the uncompressed model's. Probability loyalty: "
@@ -71,6 +68,12 @@ def _behaviour(source: Source) -> Table:
         "other texts share the batch."
     )
     return Table("Compressed models against the models they were made from", head, rows, note)
+
+
+def _first(source: Source, metric: str, variant: str, compression: str) -> float | None:
+    """Return a size: the same for every seed, but where a seed has none."""
+    values = (row.measurement.value for row in source.find(metric, variant, compression))
+    return next((value for value in values if value is not None), None)
 
 
 def _places(source: Source) -> list[dict[str, Any]]:

@@ -55,6 +55,8 @@ def seed_strip(
             )
         plot.set_xlim(-0.5, len(variants) - 0.5)
         plot.set_ylim((rail - pad) if has_failed else low - pad, high + pad)
+        # The rail of failed runs is no place on the scale.
+        plot.set_yticks([tick for tick in plot.get_yticks() if low - pad <= tick <= high + pad])
         plot.set_xticks(range(len(variants)), variants)
         plot.set_ylabel("accuracy on the test split")
         grid(plot)

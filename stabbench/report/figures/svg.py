@@ -109,8 +109,13 @@ def drawing(figure: Figure, name: str, title: str, description: str) -> Drawing:
     for colour, variable in VARIABLES.items():
         text = text.replace(colour, variable)
     text = re.sub(r"font: (?:bold )?([\d.]+)px [^;\"]*", _font, text)
-    text = re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", text)
+    # Coordinates, in tags, need no more than a hundredth of a point; numbers in the text are for reading and stay.
+    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"-?\d+\.\d{3,}", _hundredths, tag[0]), text)
     return Drawing(_labelled(text, name, title, description), title, description)
+
+
+def _hundredths(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}"
 
 
 def _font(match: re.Match[str]) -> str:
