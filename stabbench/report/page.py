@@ -11,6 +11,7 @@ from stabbench.claims.text import sentence
 from stabbench.records import finite
 from stabbench.report.claims_table import claim_rows
 from stabbench.report.data import CellMatrix, Page
+from stabbench.report.detectable import undecided
 from stabbench.report.efficiency import efficiency
 from stabbench.report.robustness import attacks, noise
 from stabbench.report.sections import gradients, training
@@ -90,6 +91,7 @@ def _warnings(source: Source, verdict: Mapping[str, Any], smoke: bool) -> list[s
                 f"{variant}: {len(failed)} failed run(s), seed {', '.join(failed)}. Claims on "
                 "robustness and compression use only pairs in which neither run failed."
             )
+    found += undecided(verdict)
     primary = sum(claim["primary"] for claim in verdict["claims"])
     if primary:
         found.append(
