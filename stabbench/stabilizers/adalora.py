@@ -37,7 +37,7 @@ class Adalora(Stabilizer):
     )
     pitfalls = (
         "the regulariser is part of the objective and of its gradient norms: clipping and AGC see it, and at first it "
-        "is most of the loss. Needs a learning rate 5 to 20 times that of full fine-tuning, so arms at one rate do not "
+        "is most of the loss. Needs a learning rate several times that of full fine-tuning, so arms at one rate do not "
         "compare. The budget needs more steps than a small task has: with few steps ranks are chosen by noise"
     )
     null = {"initial_rank": 0}

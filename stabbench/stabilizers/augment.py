@@ -39,8 +39,8 @@ class Augment(Stabilizer):
     )
     pitfalls = (
         "noise may change what the label should be: a dropped “not”; keep the severity low. Gains were found with few "
-        "hundred examples, and small ones for BERT. An arm trained on the noise it is tested on is robust to that "
-        "kind, not to noise: test on kinds that are not in this list"
+        "hundred examples, and are said to be small for BERT. An arm trained on the noise it is tested on is robust to "
+        "that kind, not to noise: test on kinds that are not in this list"
     )
     null = {"probability": 0.0}
     # Texts of other lengths have dropout masks of other shapes.

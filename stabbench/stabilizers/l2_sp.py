@@ -36,7 +36,7 @@ class L2Sp(Stabilizer):
     pitfalls = (
         "the pull is weak at fine-tuning rates: over a run of T steps it undoes a share of about ληT/2 of the "
         "movement, 5e-5 at λ = 0.01, η = 2e-5, T = 500. Above ηλ = 1 it overshoots, above 2 it diverges. Published "
-        "effects are mixed: it made BERT-large on RTE worse"
+        "effects are mixed: in Du & Nguyen (2023) it made BERT-large on RTE worse"
     )
     null = {"strength": 0.0}
     owns = frozenset({"the pretrained weights"})

@@ -30,7 +30,7 @@ class Lora(Stabilizer):
         "merged before any probe sees the model, so latency and size are those of a plain one"
     )
     pitfalls = (
-        "needs a learning rate 5 to 20 times that of full fine-tuning, so arms at one rate do not compare: tune both "
+        "needs a learning rate several times that of full fine-tuning, so arms at one rate do not compare: tune both "
         "with one budget. The pooler stays frozen unless train_pooler says so. Norms, traces and the gradient probe "
         "see the adapters' parameters, not the matrices under them. The paper's RTE, MRPC and STS-B results are said "
         "to start from an MNLI checkpoint"

@@ -22,7 +22,7 @@ USUAL_RANGE = 0.02
 class ReinitLayers(Stabilizer):
     """Draws the pooler and the top k blocks anew before training, as the pretraining once did."""
 
-    paper = "Zhang, Wu, Katiyar, Weinberger & Artzi (2021), arXiv:2006.05987, §4 (Re-init)"
+    paper = "Zhang, Wu, Katiyar, Weinberger & Artzi (2021), arXiv:2006.05987 (Re-init)"
     equation = (
         "matrices of the pooler and of blocks L−k+1 … L: W ~ N(0, σ²), σ the model's initializer_range; biases 0; "
         "normalisation layers: scale 1, shift 0"
