@@ -2,23 +2,25 @@
 
 The hooks are called in this order (``training/loop.py`` prints the loop with them)::
 
-    plan → prepare_model → group_params → wrap_schedule → wrap_optimizer
+    plan → prepare_data → prepare_model → group_params → wrap_schedule → wrap_optimizer → on_start
     per step: transform_batch → wrap_loss(forward) → wrap_backward(closure over micro-batches, draw)
               → [raw norms] → on_gradients → [applied norms] → optimizer step → on_step
     at checkpoints: on_evaluate        at the end: finish_model
 
-Wrappers nest in suite order: the last stabilizer is the outermost.
+Wrappers nest in suite order: the last stabilizer is the outermost. A stabilizer that `reshapes` the model prepares it
+before all others, which so see the parameters that will be trained, and finishes it after them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from stabbench.data.example import Example, Text
 from stabbench.models.anatomy import Anatomy
 from stabbench.models.batch import Batch
 from stabbench.registry import Plugin
@@ -29,6 +31,8 @@ ParamGroup = dict[str, Any]
 """A parameter group of the optimizer, with ``params``, ``lr``, ``weight_decay``, and ``block`` (name of the block)."""
 Schedule = Callable[[float], float]
 """Step (0-based; a stretched schedule may ask between steps) → factor of the learning rate, in [0, 1]."""
+Encode = Callable[[Sequence[Text]], Batch]
+"""Texts → a padded batch without labels, cut as the training examples are."""
 
 
 class Forward(Protocol):
@@ -94,34 +98,47 @@ class Stabilizer(Plugin):
         null: options at which training is bit-equal to training without it.
         streams: random streams (see `seeding.STREAMS`) whose draws it changes; matching is not demanded of these.
         weights: True where the weights before the first step differ from the reference's.
+        owns: what only one stabilizer of a variant can have in hand, beside the exclusive hooks that it overrides.
+        reshapes: True where it replaces or wraps modules while training lasts.
+        package: package that it needs beside the core's; the extra that installs it has the same name.
+        uses: option that names plug-ins → kind of those plug-ins; their versions become part of the key.
     """
 
     null: ClassVar[Mapping[str, object]]
     streams: ClassVar[frozenset[str]] = frozenset()
     weights: ClassVar[bool] = False
+    owns: ClassVar[frozenset[str]] = frozenset()
+    reshapes: ClassVar[bool] = False
+    package: ClassVar[str | None] = None
+    uses: ClassVar[Mapping[str, str]] = {}
 
     #: Hooks that only one stabilizer of a variant may override.
     EXCLUSIVE: ClassVar[frozenset[str]] = frozenset({"wrap_optimizer", "wrap_backward"})
     HOOKS: ClassVar[tuple[str, ...]] = (
-        "plan", "prepare_model", "group_params", "wrap_schedule", "wrap_optimizer", "transform_batch", "wrap_loss",
-        "wrap_backward", "on_gradients", "on_step", "on_evaluate", "finish_model",
+        "plan", "prepare_data", "prepare_model", "group_params", "wrap_schedule", "wrap_optimizer", "on_start",
+        "transform_batch", "wrap_loss", "wrap_backward", "on_gradients", "on_step", "on_evaluate", "finish_model",
     )  # fmt: skip
 
     @classmethod
     def traits(cls) -> dict[str, Any]:
-        """Return the overridden hooks, the exclusive ones among them, and what matching must not demand."""
+        """Return the overridden hooks, what only one may own, what matching must not demand, and what is needed."""
         hooks = [name for name in cls.HOOKS if getattr(cls, name) is not getattr(Stabilizer, name)]
         return {
             "hooks": hooks,
-            "exclusive": sorted(cls.EXCLUSIVE & set(hooks)),
+            "exclusive": sorted((cls.EXCLUSIVE & set(hooks)) | cls.owns),
             "null": dict(cls.null),
             "streams": sorted(cls.streams),
             "weights": cls.weights,
+            "package": cls.package,
+            "uses": dict(cls.uses),
         }
 
     def plan(self, train: TrainOptions) -> TrainOptions:
         """Return the training options to use, such as more epochs."""
         return train
+
+    def prepare_data(self, examples: Sequence[Example], seeds: TrialSeeds, encode: Encode) -> None:
+        """See the training examples, and how texts become a batch; `transform_batch` is given their ids."""
 
     def prepare_model(self, model: nn.Module, anatomy: Anatomy, seeds: TrialSeeds, steps: int) -> None:
         """Change the model in place before the first step, or make state; `steps` is the number of optimizer steps."""
@@ -137,6 +154,9 @@ class Stabilizer(Plugin):
     def wrap_optimizer(self, optimizer: Optimizer) -> Optimizer:
         """Return the optimizer to use."""
         return optimizer
+
+    def on_start(self, model: nn.Module, optimizer: Optimizer) -> None:
+        """See the model and the optimizer that holds all it will ever train, just before the first step."""
 
     def transform_batch(self, batch: Batch, step: int) -> Batch:
         """Return the batch to train on."""

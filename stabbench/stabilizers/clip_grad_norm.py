@@ -25,6 +25,7 @@ class ClipGradNorm(Stabilizer):
         "NaN or infinite is not mended: the step is taken and the run ends as failed"
     )
     null = {"max_norm": math.inf}
+    owns = frozenset({"the clipping of gradients"})
 
     max_norm: Annotated[float, Field(gt=0, description="c: largest global norm kept; .inf never clips")] = 1.0
 

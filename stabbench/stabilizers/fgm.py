@@ -63,6 +63,8 @@ class Fgm(Stabilizer):
             return None
         if self._attacking:
             return output + self._moves.pop(0)
+        if not output.requires_grad:  # the table is frozen
+            output.requires_grad_()
         output.retain_grad()
         self._clean.append(output)
         return None

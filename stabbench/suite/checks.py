@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from pydantic import ValidationError
@@ -67,6 +68,7 @@ def _variant_problems(suite: Suite, name: str, document: Document) -> Iterator[P
         for stabilizer, options in entry.items():
             names.append(stabilizer)
             yield from plugin_problems("stabilizers", stabilizer, options, (*where, stabilizer), document)
+            yield from _package_problems(stabilizer, (*where, stabilizer), document)
     yield from _pair_problems(names, (*path, "stabilizers"), document)
 
 
@@ -76,6 +78,13 @@ def _train_problems(suite: Suite, overrides: Mapping[str, Any], path: KeyPath, d
         TrainOptions.model_validate({**suite.train.model_dump(), **overrides})
     except ValidationError as error:
         yield from problems_of(error, document, path, schema_path=("train",))
+
+
+def _package_problems(name: str, path: KeyPath, document: Document) -> Iterator[Problem]:
+    """A package beside the core's that is not installed, with the command that installs it."""
+    package = registry.card("stabilizers", name).traits["package"] if name in registry.names("stabilizers") else None
+    if package is not None and find_spec(package) is None:
+        yield document.problem(path, f"'{name}' needs the package '{package}': pip install stabbench[{package}]")
 
 
 def _pair_problems(names: list[str], path: KeyPath, document: Document) -> Iterator[Problem]:

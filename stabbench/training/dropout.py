@@ -7,6 +7,7 @@ an extra pass, or an extra draw elsewhere, shifts nothing: pass 0 has the same m
 from __future__ import annotations
 
 import hashlib
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -29,10 +30,21 @@ class MatchedDropout:
         self._digest: Any = hashlib.sha256()
         self._recording: list[RemovableHandle] = []
         self._handles: list[RemovableHandle] = []
+        self._own = set(model.modules())
         for path, module in model.named_modules():
             if _is_dropout(module) or _owns_dropout(module):
                 self._handles.append(module.register_forward_pre_hook(self._reseeder(path)))
                 self._recording.append(module.register_forward_hook(self._recorder(path)))
+
+    def include(self, model: nn.Module) -> None:
+        """Match the stochastic modules that stabilizers have put into the model, such as the dropout of adapters.
+
+        They are seeded by their own paths, and leave the random state as they found it: what the model's own modules
+        draw after them is not shifted. They are not part of the hash, so that an arm with them agrees with one without.
+        """
+        for path, module in model.named_modules():
+            if module not in self._own and (_is_dropout(module) or _owns_dropout(module)):
+                self._isolate(module, path)
 
     def enter(self, step: int, micro_batch: int, backward_pass: int, draw: int) -> None:
         """Say which forward comes next."""
@@ -60,6 +72,21 @@ class MatchedDropout:
         for handle in self._recording:
             handle.remove()
         self._recording = []
+
+    def _isolate(self, module: nn.Module, path: str) -> None:
+        reseed = self._reseeder(path)
+        forks: list[AbstractContextManager[None]] = []
+
+        def enter(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            device = inputs[0].device
+            forks.append(torch.random.fork_rng([] if device.type == "cpu" else [device], device_type=device.type))
+            forks[-1].__enter__()
+            reseed(module, inputs)
+
+        def leave(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            forks.pop().__exit__(None, None, None)
+
+        self._handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
 
     def _reseeder(self, path: str) -> Any:
         def reseed(module: nn.Module, inputs: tuple[Any, ...]) -> None:

@@ -2,9 +2,10 @@
 
     plan(train)
     model ← pretrained encoder + new head                        hash: weights before `prepare_model`
-    prepare_model(model)
+    prepare_data(examples);  prepare_model(model)
     groups ← group_params(one group per block and kind of decay)
     schedule ← wrap_schedule(base schedule);  optimizer ← wrap_optimizer(optimizer over groups)
+    on_start(model, optimizer)
     for each epoch:                                              hash: example ids in order, before augmentation
         for each batch:
             batch ← transform_batch(batch)
@@ -35,10 +36,10 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from stabbench.data.example import Example
-from stabbench.models.anatomy import Anatomy
+from stabbench.data.example import Example, Text
+from stabbench.models.anatomy import Anatomy, anatomy
 from stabbench.models.batch import Batch
-from stabbench.models.encoding import Encoded, collate
+from stabbench.models.encoding import Encoded, collate, encode_texts
 from stabbench.monitors.base import Monitor, Step
 from stabbench.seeding import TrialSeeds
 from stabbench.stabilizers.base import Backward, Gradients, Loss, Objective, Schedule, Stabilizer
@@ -111,20 +112,34 @@ class Loop:
         # Before `prepare_model`, so that the paths are those of the unwrapped model.
         self.embedding_gradient = EmbeddingGradient(self.anatomy.word_embeddings)
         self.dropout = MatchedDropout(self.model, self.seeds)
-        for stabilizer in self.stabilizers:
-            stabilizer.prepare_model(self.model, self.anatomy, self.seeds, steps)
+        self._prepare(steps)
         self.schedule, self.optimizer = self._optimizer(steps)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.masks_gradients = any(_overrides(s, "on_gradients") for s in self.stabilizers)
         for monitor in self.monitors:
             monitor.start(self.model, self.anatomy, steps)
+        for stabilizer in self.stabilizers:
+            stabilizer.on_start(self.model, self.optimizer)
         try:
             trained = self._epochs()
         finally:
             self.dropout.remove()
-        for stabilizer in self.stabilizers:
+        # Averages are in place before adapters are merged into the weights under them.
+        for stabilizer in sorted(self.stabilizers, key=lambda s: s.reshapes):
             stabilizer.finish_model(self.model)
         return trained
+
+    def _prepare(self, steps: int) -> None:
+        """Let stabilizers see the data and change the model, those first that put other parameters into it."""
+        for stabilizer in self.stabilizers:
+            stabilizer.prepare_data(self.examples, self.seeds, self._encode)
+        for stabilizer in sorted(self.stabilizers, key=lambda s: not s.reshapes):
+            stabilizer.prepare_model(self.model, self.anatomy, self.seeds, steps)
+            self.anatomy = anatomy(self.model)
+        self.dropout.include(self.model)
+
+    def _encode(self, texts: Sequence[Text]) -> Batch:
+        return collate(encode_texts(self.tokenizer, texts, self.train.max_length), self.tokenizer)
 
     def _optimizer(self, steps: int) -> tuple[Schedule, Optimizer]:
         groups = parameter_groups(self.model, self.anatomy, self.train)

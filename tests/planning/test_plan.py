@@ -93,6 +93,30 @@ def test_a_key_depends_on_what_decides_the_result_and_on_nothing_else(
     assert (key(before[cell_id]) == key(after[cell_id])) == same
 
 
+def test_the_key_of_an_adapted_training_holds_the_version_of_the_adapters_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapted = ("{clip_grad_norm: {max_norm: 1.0}}", "{lora: {}}")
+    before = planned(tmp_path, adapted)
+
+    monkeypatch.setattr("stabbench.planning.versions.version", lambda name: "99" if name == "peft" else "1")
+    other = planned(tmp_path, adapted)
+    monkeypatch.setattr("stabbench.planning.versions.version", lambda name: "1")
+    same = planned(tmp_path, adapted)
+
+    assert "peft" in before["train/stabilized/0"].static["libraries"]
+    assert "peft" not in before["train/baseline/0"].static["libraries"]
+    assert key(other["train/stabilized/0"]) != key(same["train/stabilized/0"])
+    assert key(other["train/baseline/0"]) == key(same["train/baseline/0"])
+
+
+def test_the_key_of_an_augmented_training_holds_the_versions_of_its_noise(tmp_path: Path) -> None:
+    cell = planned(tmp_path, ("{clip_grad_norm: {max_norm: 1.0}}", "{augment: {kinds: [keyboard]}}"))
+
+    assert cell["train/stabilized/0"].static["uses"] == {"perturbations/keyboard": 1}
+    assert "uses" not in cell["train/baseline/0"].static
+
+
 def test_every_cell_of_a_suite_has_its_own_key(tmp_path: Path) -> None:
     found = planned(tmp_path).values()
     weights = {cell.id: cell.id for cell in found if cell.kind == "train"}

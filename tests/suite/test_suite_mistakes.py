@@ -150,6 +150,41 @@ def test_two_owners_of_one_exclusive_hook_are_a_mistake(problems) -> None:
 
 
 @pytest.mark.parametrize(
+    ("first", "second", "owned"),
+    [
+        ("clip_grad_norm", "zclip", "the clipping of gradients"),
+        ("agc", "auto_clip", "the clipping of gradients"),
+        ("ema", "swa", "the final weights"),
+        ("freeze", "lora", "the choice of trained weights"),
+        ("reinit_layers", "adalora", "the pretrained weights"),
+        ("l2_sp", "reinit_layers", "the pretrained weights"),
+    ],
+)
+def test_two_owners_of_one_thing_are_a_mistake_that_names_it(problems, first, second, owned) -> None:
+    found = problems(old="[{warmup: {fraction: 0.1}}]", new=f"[{{{first}: {{}}}}, {{{second}: {{}}}}]")
+
+    assert [p.message for p in found] == [
+        f"{first} and {second} both own '{owned}', which only one stabilizer can; keep one"
+    ]
+
+
+def test_a_stabilizer_whose_package_is_missing_is_a_mistake_that_says_how_to_install_it(problems, monkeypatch) -> None:
+    monkeypatch.setattr("stabbench.suite.checks.find_spec", lambda name: None)
+
+    (found,) = problems(old="[{warmup: {fraction: 0.1}}]", new="[{lora: {}}]")
+
+    assert found.path == "variants.stabilized.stabilizers[0].lora"
+    assert found.message == "'lora' needs the package 'peft': pip install stabbench[peft]"
+
+
+def test_noise_that_augmentation_does_not_know_is_a_mistake_placed_at_its_name(problems) -> None:
+    (found,) = problems(old="[{warmup: {fraction: 0.1}}]", new="[{augment: {kinds: [word_drop, keybord]}}]")
+
+    assert "kinds" in found.path
+    assert "Did you mean 'keyboard'?" in found.message
+
+
+@pytest.mark.parametrize(
     ("setting", "said"),
     [
         ("trian.epochs=5", "unknown key 'trian'. Did you mean 'train'?"),

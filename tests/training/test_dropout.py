@@ -111,3 +111,68 @@ def test_evaluation_draws_nothing_and_removal_leaves_no_hook(model: nn.Module) -
 
     assert torch.equal(state, torch.get_rng_state())
     assert not [m for m in model.modules() if m._forward_hooks or m._forward_pre_hooks]
+
+
+class Adapted(nn.Module):
+    """A module put around another one, with dropout of its own."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.extra = inner, nn.Dropout(0.5)
+        self.drawn: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.drawn.append(self.extra(torch.ones(50)))
+        result: Tensor = self.inner(x)
+        return result
+
+
+def adapted(model: nn.Module) -> Adapted:
+    """Wrap a projection that stands inside attention, whose own masks are drawn after it."""
+    attention = model.bert.encoder.layer[0].attention.self  # type: ignore[union-attr, operator, index]
+    attention.query = Adapted(attention.query)  # type: ignore[union-attr]
+    return attention.query  # type: ignore[union-attr, return-value]
+
+
+def test_dropout_that_a_stabilizer_inserted_is_matched_and_shifts_no_mask_of_the_model(model: nn.Module) -> None:
+    dropout = MatchedDropout(model, TrialSeeds(0, 0))
+    expected = model(input_ids=IDS).logits
+
+    wrapper = adapted(model)
+    dropout.include(model)
+    found = []
+    for step in (0, 0, 1):
+        dropout.enter(step, 0, 0, 0)
+        torch.rand(step + 3)
+        found.append(model(input_ids=IDS).logits)
+
+    assert torch.equal(found[0], expected)
+    assert torch.equal(found[1], expected)
+    assert torch.equal(wrapper.drawn[0], wrapper.drawn[1])
+    assert not torch.equal(wrapper.drawn[0], wrapper.drawn[2])
+    assert 0 < int((wrapper.drawn[0] == 0).sum()) < 50
+
+
+def test_without_inclusion_an_inserted_dropout_would_shift_the_masks(model: nn.Module) -> None:
+    """Shows that the test above sees what it claims to."""
+    MatchedDropout(model, TrialSeeds(0, 0))
+    expected = model(input_ids=IDS).logits
+
+    adapted(model)
+
+    assert not torch.equal(model(input_ids=IDS).logits, expected)
+
+
+def test_inserted_dropout_is_not_in_the_hash_and_its_hooks_are_removed(model: nn.Module, tiny_model: Path) -> None:
+    reference, _ = load_pretrained(tiny_model, ("no", "yes"), TrialSeeds(0, 0))
+    plain = MatchedDropout(reference, TrialSeeds(0, 0))
+    reference(input_ids=IDS)
+    dropout = MatchedDropout(model, TrialSeeds(0, 0))
+    adapted(model)
+    dropout.include(model)
+
+    model(input_ids=IDS)
+    dropout.remove()
+
+    assert dropout.hash == plain.hash
+    assert not [m for m in model.modules() if m._forward_hooks or m._forward_pre_hooks]

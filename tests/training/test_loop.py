@@ -18,8 +18,9 @@ from stabbench.models.batch import Batch
 from stabbench.models.encoding import encode_texts
 from stabbench.models.loading import load_pretrained, state_hash
 from stabbench.monitors.base import Monitor, Step
+from stabbench.monitors.trace import Trace
 from stabbench.seeding import TrialSeeds
-from stabbench.stabilizers.base import Backward, Gradients, Loss, Objective, ParamGroup, Schedule, Stabilizer
+from stabbench.stabilizers.base import Backward, Encode, Gradients, Loss, Objective, ParamGroup, Schedule, Stabilizer
 from stabbench.suite.schema import TrainOptions
 from stabbench.training.gradient_probe import GradientProbe
 from stabbench.training.loop import Loop, Trained
@@ -59,6 +60,9 @@ class Witness(Stabilizer):
     def note(self, hook: str) -> None:
         self.log.append(f"{hook}{self.name}")
 
+    def prepare_data(self, examples: Sequence[Example], seeds: TrialSeeds, encode: Encode) -> None:
+        self.note("prepare_data")
+
     def prepare_model(self, model: nn.Module, anatomy: Anatomy, seeds: TrialSeeds, steps: int) -> None:
         self.note("prepare_model")
 
@@ -73,6 +77,9 @@ class Witness(Stabilizer):
     def wrap_optimizer(self, optimizer: Optimizer) -> Optimizer:
         self.note("wrap_optimizer")
         return optimizer
+
+    def on_start(self, model: nn.Module, optimizer: Optimizer) -> None:
+        self.note("on_start")
 
     def transform_batch(self, batch: Batch, step: int) -> Batch:
         self.note("transform_batch")
@@ -123,7 +130,7 @@ def test_hooks_fire_in_the_order_of_the_docstring(run: Run) -> None:
 
     run([Witness(log)], [Watcher(log)])
 
-    before = ["prepare_model", "group_params", "wrap_schedule", "wrap_optimizer"]
+    before = ["prepare_data", "prepare_model", "group_params", "wrap_schedule", "wrap_optimizer", "on_start"]
     step = ["transform_batch", "backward", "loss", "on_gradients", "on_step", "observe"]
     assert log == [*before, *step, *step, "on_evaluate", "finish_model"]
 
@@ -209,3 +216,93 @@ def test_frozen_parameters_do_not_move(run: Run, tiny_model_without_dropout: Pat
     moved = {anatomy(model).block_of[name] for (name, a), (_, b) in
              zip(model.named_parameters(), start.named_parameters(), strict=True) if not torch.equal(a, b)}  # fmt: skip
     assert moved == {"block.0", "block.1", "pooler", "head"}
+
+
+def test_stabilizers_see_the_examples_and_how_texts_become_batches(run: Run) -> None:
+    seen: list[Any] = []
+
+    class Reads(Stabilizer):
+        def prepare_data(self, examples: Sequence[Example], seeds: TrialSeeds, encode: Encode) -> None:
+            seen.extend([tuple(examples), encode([e.text for e in EXAMPLES[:4]]), encode([("the film", "a plot")])])
+
+        def transform_batch(self, batch: Batch, step: int) -> Batch:
+            seen.append(batch)
+            return batch
+
+    run([Reads()])
+
+    examples, texts, pair, first, *_ = seen
+    assert examples == EXAMPLES
+    assert texts.labels is None
+    assert pair.input_ids.shape[0] == 1
+    rows = {example.id: row for example, row in zip(EXAMPLES[:4], texts.input_ids.tolist(), strict=True)}
+    given = dict(zip(first.examples, first.input_ids.tolist(), strict=True))
+    both = set(rows) & set(given)
+    assert both
+    assert all([i for i in rows[name] if i] == [i for i in given[name] if i] for name in both)
+
+
+def test_what_reshapes_the_model_prepares_before_and_finishes_after_all_others(run: Run) -> None:
+    log: list[str] = []
+
+    class Reshapes(Witness):
+        reshapes = True
+
+    run([Witness(log, "-a"), Reshapes(log, "-wraps"), Witness(log, "-b")])
+
+    assert [e for e in log if e.startswith("prepare_model")] == [f"prepare_model{n}" for n in ("-wraps", "-a", "-b")]
+    assert [e for e in log if e.startswith("finish_model")] == [f"finish_model{n}" for n in ("-a", "-b", "-wraps")]
+
+
+def test_parameters_put_into_a_block_are_grouped_trained_and_traced_with_it(run: Run) -> None:
+    class Offset(nn.Module):
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner, self.offset = inner, nn.Parameter(torch.zeros(32))
+
+        def forward(self, x: Tensor) -> Tensor:
+            result: Tensor = self.inner(x) + self.offset
+            return result
+
+    blocks: dict[str, str] = {}
+
+    class Inserts(Stabilizer):
+        reshapes = True
+
+        def prepare_model(self, model: nn.Module, anatomy: Anatomy, seeds: TrialSeeds, steps: int) -> None:
+            model.requires_grad_(False)
+            output = anatomy.blocks[1].output
+            output.dense = Offset(output.dense)  # type: ignore[union-attr, arg-type]
+
+        def group_params(self, groups: list[ParamGroup], anatomy: Anatomy) -> list[ParamGroup]:
+            blocks.update({name: anatomy.block_of[name] for name in anatomy.block_of if "offset" in name})
+            assert [group["block"] for group in groups] == ["block.1"]
+            return groups
+
+    trace = Trace()
+    _, model = run([Inserts()], [trace])
+
+    assert blocks == {"bert.encoder.layer.1.output.dense.offset": "block.1"}
+    assert not torch.equal(dict(model.named_parameters())[next(iter(blocks))], torch.zeros(32))
+    norms = trace.arrays()["raw_norm"]
+    assert (norms[:, 2] > 0).all()
+    assert norms[:, [0, 1, 3, 4]].sum() == 0
+
+
+def test_a_part_that_trains_later_is_held_by_the_optimizer_from_the_start(run: Run) -> None:
+    class Thaws(Stabilizer):
+        def on_start(self, model: nn.Module, optimizer: Optimizer) -> None:
+            self.part = anatomy(model).blocks[0].requires_grad_(False)
+            self.held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+            self.start = [p.detach().clone() for p in self.part.parameters()]
+
+        def on_step(self, model: nn.Module, step: int) -> None:
+            same = [torch.equal(a, b) for a, b in zip(self.part.parameters(), self.start, strict=True)]
+            assert all(same) if step < 2 else not any(same)
+            self.part.requires_grad_(step >= 1)
+            assert all(id(p) in self.held for p in self.part.parameters())
+
+    trace = Trace()
+    run([Thaws()], [trace], epochs=2)
+
+    assert ((trace.arrays()["raw_norm"][:, 1] > 0) == [False, False, True, True]).all()
