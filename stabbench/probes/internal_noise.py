@@ -22,7 +22,7 @@ from stabbench.models.subject import Subject
 from stabbench.probes._predictions import answers
 from stabbench.probes._sample import sample
 from stabbench.probes.base import Applies, Context, Probe
-from stabbench.records import Measurement
+from stabbench.records import Coordinate, Measurement
 from stabbench.seeding import derive
 
 Kind = Literal["embedding", "hidden", "weight"]
@@ -130,7 +130,7 @@ class InternalNoise(Probe):
         n, planned = len(label), self.examples
         rows = []
         for index, level in enumerate(levels):
-            at = {"kind": kind, "level": level}
+            at: dict[str, Coordinate] = {"kind": kind, "level": level}
             values: list[tuple[str, float, Literal["higher", "lower"]]] = [
                 ("accuracy", float(right[index].mean()), "higher"),
                 ("flip_rate", float(flipped[index].mean()), "lower"),
@@ -198,7 +198,8 @@ class _Work:
 
             def add(e: Tensor, noise: Tensor = noise) -> Tensor:
                 size = torch.linalg.vector_norm(e, dim=-1, keepdim=True) / e.shape[-1] ** 0.5
-                return e + level * size * noise
+                noisy: Tensor = e + level * size * noise
+                return noisy
 
             with changed_output(self.parts.word_embeddings, add):
                 found.append(torch.softmax(self.logits(batch).double(), dim=-1).numpy())
@@ -250,4 +251,5 @@ class _Work:
 
 def _norm(values: Tensor) -> Tensor:
     """Return (B,) L2 norms over everything but the batch."""
-    return torch.linalg.vector_norm(values.flatten(1), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(values.flatten(1), dim=1)
+    return norms
