@@ -20,10 +20,14 @@ class Perturbation(Plugin):
     Attributes:
         rates: share of places edited at severity 1 … 5.
         places: what a place is: ``letter`` or ``word``.
+        sample: a text on which it acts; the contract tests try it there.
     """
 
     rates: ClassVar[tuple[float, float, float, float, float]]
     places: ClassVar[str]
+    sample: ClassVar[str] = (
+        "It's true: the colour of their film wasn't really great, but we don't know whether people would believe it."
+    )
 
     @classmethod
     def traits(cls) -> dict[str, Any]:

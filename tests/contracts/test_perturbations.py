@@ -6,6 +6,7 @@ import random
 import string
 from itertools import pairwise
 
+import Levenshtein
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,14 +60,14 @@ def test_output_is_as_encodable_as_input(name: str, text: str) -> None:
 
 @every
 def test_results_depend_on_example_and_seed_and_not_on_order(name: str) -> None:
-    perturbation, texts = made(name), sentences(20)
+    perturbation, texts = made(name), [*sentences(20), made(name).sample]
 
     forwards = [perturbation.perturb(text, 5, str(i), 0) for i, text in enumerate(texts)]
-    backwards = [perturbation.perturb(texts[i], 5, str(i), 0) for i in reversed(range(20))][::-1]
+    backwards = [perturbation.perturb(texts[i], 5, str(i), 0) for i in reversed(range(21))][::-1]
 
     assert forwards == backwards
-    assert len({perturbation.perturb(texts[0], 5, str(i), 0) for i in range(9)}) > 1
-    assert len({perturbation.perturb(texts[0], 5, "a", seed) for seed in range(9)}) > 1
+    assert len({perturbation.perturb(texts[-1], 5, str(i), 0) for i in range(20)}) > 1
+    assert len({perturbation.perturb(texts[-1], 5, "a", seed) for seed in range(20)}) > 1
 
 
 @every
@@ -77,6 +78,19 @@ def test_global_random_state_is_neither_read_nor_changed(name: str) -> None:
     assert random.getstate() == before
     random.seed(2)
     assert made(name).perturb(sentences(1)[0], 5, "a", 0) == first
+
+
+@every
+def test_a_higher_severity_changes_more_of_the_sample(name: str) -> None:
+    """The mean share of texts that change, and the mean edit distance to the clean one, rise with the severity."""
+    perturbation = made(name)
+    versions = [[perturbation.perturb(perturbation.sample, s, str(i), 0) for i in range(60)] for s in SEVERITIES]
+
+    changed = [sum(text != perturbation.sample for text in texts) for texts in versions]
+    distance = [sum(Levenshtein.distance(text, perturbation.sample) for text in texts) for texts in versions]
+
+    assert all(mild <= strong for mild, strong in pairwise(changed))
+    assert all(mild < strong for mild, strong in pairwise(distance))
 
 
 @every
