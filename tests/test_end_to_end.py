@@ -170,7 +170,11 @@ def test_after_kill_nine_the_same_command_ends_with_the_same_verdict(
 def test_an_interrupted_run_reports_what_it_has_and_exits_130(tmp_path: Path) -> None:
     (tmp_path / "little.yaml").write_text(SUITE)
     command = [sys.executable, "-m", "stabbench", "run", "little.yaml", "--json"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        # A shell starts background jobs deaf to Ctrl-C, and what they start inherits it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     deadline = time.monotonic() + 120
     while not cells_on_disk(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.05)
