@@ -9,7 +9,7 @@ from stabbench.claims.claim import Claim, Verdict
 from stabbench.claims.contrasts import contrasts
 from stabbench.claims.evidence import Contrast, Evidence, no_interval
 from stabbench.claims.metrics import Kind
-from stabbench.claims.table import Table
+from stabbench.claims.table import Predictions, Table
 from stabbench.claims.wording import effect_text, p_text, percent_of
 from stabbench.records import Row
 from stabbench.statistics.multiplicity import holm_levels
@@ -26,14 +26,15 @@ _EVIDENCE: Mapping[Kind, Callable[[Contrast, Table], Evidence]] = {
 }
 
 
-def build_claims(rows: Sequence[Row], suite: Suite) -> list[Claim]:
+def build_claims(rows: Sequence[Row], suite: Suite, predictions: Predictions | None = None) -> list[Claim]:
     """Return every claim of a run, primary ones first, in declared order.
 
     Args:
         rows: all measurements, those of `derive` included.
         suite: says which variant is the reference, which claims are primary, the margins and the level.
+        predictions: answers per text: with them a claim about accuracy also tells its interval over new texts.
     """
-    table = Table(rows, suite)
+    table = Table(rows, suite, predictions)
     asked = contrasts(table, suite)
     found = [_evidence(contrast, table) for contrast in asked]
     primary = [i for i, contrast in enumerate(asked) if contrast.primary]

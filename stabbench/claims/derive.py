@@ -6,21 +6,26 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stabbench.claims.claim import Group
 from stabbench.claims.spread import standard_deviation
-from stabbench.claims.table import Table
+from stabbench.claims.table import Predictions, Table
 from stabbench.records import Measurement, Row, Status
-from stabbench.statistics.seeds import disagreement, excess_variance
+from stabbench.seeding import TrialSeeds
+from stabbench.statistics.components import variance_components
+from stabbench.statistics.seeds import disagreement, excess_variance, expected_maximum
 from stabbench.suite.schema import Suite
 
-Predictions = Mapping[tuple[str, str, str], tuple[NDArray[np.generic], NDArray[np.generic]]]
 Cell = tuple[str, int | float]
+BEST_OF = (3, 5, 10)
+"""Numbers of seeds whose expected best is told."""
 
 
 def derive(rows: Sequence[Row], predictions: Predictions, suite: Suite) -> list[Row]:
-    """Return the derived rows: noise.mce per subject; seeds.sd, seeds.excess_variance, seeds.disagreement per group.
+    """Return the derived rows: noise.mce per subject; per group what seeds do to it.
+
+    That is seeds.sd, seeds.excess_variance, seeds.disagreement, seeds.expected_maximum and, for crossed seeds,
+    seeds.variance_init, seeds.variance_order and seeds.variance_rest.
 
     Args:
         rows: all measured rows.
@@ -94,6 +99,8 @@ def _seeds(table: Table, predictions: Predictions, group: Group) -> Iterator[Row
         return
     planned = len(table.seeds)
     yield _group_row(group, "seeds.sd", standard_deviation(accuracy), "share", len(accuracy), planned)
+    yield from _best_of(group, accuracy, planned)
+    yield from _sources(table, group)
     made = [predictions[group[0], seed, group[1]] for seed in table.seeds if (group[0], seed, group[1]) in predictions]
     if not made:
         return
@@ -105,6 +112,30 @@ def _seeds(table: Table, predictions: Predictions, group: Group) -> Iterator[Row
     differ = disagreement(answers) if answers is not None else None
     yield _group_row(group, "seeds.excess_variance", ratio, "ratio", len(made), planned)
     yield _group_row(group, "seeds.disagreement", differ, "share", len(made), planned)
+
+
+def _best_of(group: Group, accuracy: list[float], planned: int) -> Iterator[Row]:
+    """What the best of k seeds may be expected to reach: reported maxima are of this kind."""
+    for k in BEST_OF:
+        best = expected_maximum(accuracy, k).value
+        if best is not None:
+            found = Measurement("seeds.expected_maximum", best, "share", "higher", {"k": k}, len(accuracy), planned)
+            yield Row(group[0], None, group[1], "seeds", found)
+
+
+def _sources(table: Table, group: Group) -> Iterator[Row]:
+    """Variance of accuracy by source, where initialisation and order were crossed and no cell is missing."""
+    cells = [(TrialSeeds.parse(seed), value) for seed, value in table.values("accuracy", {}, group).items()]
+    if not table.crossed or len(cells) < len(table.seeds):
+        return
+    by_init: dict[int, dict[int, float]] = {}
+    for seeds, value in cells:
+        by_init.setdefault(seeds.init, {})[seeds.order] = value
+    grid = [[row[order] for order in sorted(row)] for _, row in sorted(by_init.items())]
+    found = variance_components(grid)
+    for source, part in (("init", found.rows), ("order", found.columns), ("rest", found.rest)):
+        metric = f"seeds.variance_{source}"
+        yield _group_row(group, metric, part.value, "squared share", len(cells), len(table.seeds))
 
 
 def _group_row(group: Group, metric: str, value: float | None, unit: str, used: int, planned: int) -> Row:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from stabbench.claims.claim import Verdict
-from stabbench.claims.evidence import Contrast, Evidence, mean, no_interval
+from stabbench.claims.evidence import Contrast, Evidence, mean, mixture, no_interval
 from stabbench.claims.table import Table
+from stabbench.claims.wording import interval_text
+from stabbench.statistics.crossed import crossed_difference
 from stabbench.statistics.paired import log_ratios as logs_of
 from stabbench.statistics.paired import paired_log_ratio, paired_t, sign_flip
-from stabbench.statistics.result import Estimate
+from stabbench.statistics.result import Estimate, excludes_zero
 
 FEWEST_PAIRS = 3
 """Fewest pairs without a failed run for a claim about robustness or compression (DESIGN §7)."""
@@ -37,7 +39,11 @@ def evidence(contrast: Contrast, table: Table) -> Evidence:
         test=found.method,
         n_used=len(pairs),
         n_planned=len(table.seeds),
-        notes=_notes(contrast, [candidate[s] for s in pairs], [reference[s] for s in pairs], sorted(failed)),
+        notes=(
+            *_notes(contrast, [candidate[s] for s in pairs], [reference[s] for s in pairs], sorted(failed)),
+            *(_over_texts(contrast, table, pairs) if usable else ()),
+            *(_failed_runs(contrast, table, pairs) if usable else ()),
+        ),
         blocked=blocked,
         undecidable=undecidable,
     )
@@ -88,3 +94,25 @@ def _notes(contrast: Contrast, candidate: list[float], reference: list[float], f
     if failed:
         notes.append(f"pairs left out because a run failed: seed {', '.join(failed)}")
     return tuple(notes)
+
+
+def _over_texts(contrast: Contrast, table: Table, pairs: Sequence[str]) -> tuple[str, ...]:
+    """The interval of an accuracy difference for new seeds and new texts; the claim itself is about these texts."""
+    if contrast.metric.name != "accuracy" or contrast.at:
+        return ()
+    first, second = table.correct(contrast.reference, pairs), table.correct(contrast.candidate, pairs)
+    if first is None or second is None or first.shape != second.shape:
+        return ()
+    found = crossed_difference(first, second)
+    if found.interval is None:
+        return ()
+    holds = ", which excludes 0" if excludes_zero(found.interval) else ", which holds 0"
+    return (
+        f"for new texts too: {interval_text(found.interval, found.level, contrast.metric)}{holds} ({found.method})",
+    )
+
+
+def _failed_runs(contrast: Contrast, table: Table, pairs: Sequence[str]) -> tuple[str, ...]:
+    """Say that failed runs are among those compared; where they are left out there is nothing to say."""
+    groups = (contrast.reference, contrast.candidate)
+    return () if contrast.excludes_failed else mixture(table.failed_among(groups, pairs), 2 * len(pairs))

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from stabbench.claims.evidence import Contrast, Evidence, no_interval
+from stabbench.claims.evidence import Contrast, Evidence, mixture, no_interval
 from stabbench.claims.table import Table
 from stabbench.statistics.spread import FEWEST, brown_forsythe, log_sd_ratio, seeds_to_settle, spread_permutation
 
@@ -31,7 +31,10 @@ def evidence(contrast: Contrast, table: Table) -> Evidence:
         test=test.method,
         n_used=n,
         n_planned=planned,
-        notes=_notes(first, second) if usable else (),
+        notes=(
+            *(_notes(first, second) if usable else ()),
+            *mixture(table.failed_among((contrast.reference, contrast.candidate), pairs), 2 * n),
+        ),
         blocked=("incomplete", f"{planned - n} of {planned} seed pairs were not measured") if n < planned else None,
         undecidable=_undecidable(table, n, ratio.value, ratio.reason),
     )

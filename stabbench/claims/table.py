@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stabbench.claims.claim import Group
 from stabbench.records import DENSE, Coordinate, Direction, Measurement, Row, canonical
 from stabbench.seeding import TrialSeeds
 from stabbench.suite.schema import Suite
+
+Predictions = Mapping[tuple[str, str, str], tuple[NDArray[np.generic], NDArray[np.generic]]]
+"""(variant, seed, compression) → (labels, predicted) on the test split, each of shape (N,)."""
 
 
 class Table:
@@ -17,10 +23,12 @@ class Table:
         rows: all rows.
         seeds: labels of the seeds the suite planned, in order.
         crossed: whether the seeds are a crossed grid, whose cells share draws and are no independent pairs.
+        predictions: answers per text, where they are at hand.
     """
 
-    def __init__(self, rows: Sequence[Row], suite: Suite) -> None:
+    def __init__(self, rows: Sequence[Row], suite: Suite, predictions: Predictions | None = None) -> None:
         self.rows = rows
+        self.predictions: Predictions = predictions or {}
         self.seeds = planned_seeds(suite)
         self.crossed = any("/" in seed for seed in self.seeds)
         self._cells: dict[tuple[str, str, Group], dict[str, Measurement]] = {}
@@ -35,6 +43,14 @@ class Table:
         """Return seed → value for the planned seeds that were measured; NaN and infinities are values."""
         found = self._cells.get((metric, canonical(dict(at)), group), {})
         return {seed: m.value for seed in self.seeds if (m := found.get(seed)) is not None and m.value is not None}
+
+    def correct(self, group: Group, seeds: Sequence[str]) -> NDArray[np.bool_] | None:
+        """Return whether each seed's model is right on each text, (seeds, N); None unless all answered the same."""
+        made = [self.predictions.get((group[0], seed, group[1])) for seed in seeds]
+        found = [answers for answers in made if answers is not None]
+        if not found or len(found) < len(seeds) or any(not np.array_equal(found[0][0], label) for label, _ in found):
+            return None
+        return np.stack([predicted == label for label, predicted in found])
 
     def places(self, metric: str, *groups: Group) -> list[Mapping[str, Coordinate]]:
         """Return the coordinates at which any of the groups has this metric, ordered by their canonical text."""
@@ -51,6 +67,10 @@ class Table:
     def failed(self, variant: str) -> set[str]:
         """Return the seeds whose run failed."""
         return {seed for seed, value in self.values("train.failed", {}, (variant, DENSE)).items() if value != 0}
+
+    def failed_among(self, groups: Sequence[Group], seeds: Sequence[str]) -> int:
+        """Return how many runs of these groups and seeds failed."""
+        return sum(seed in failed for failed in (self.failed(group[0]) for group in groups) for seed in seeds)
 
     def processes(self, metric: str, at: Mapping[str, Coordinate], group: Group | None) -> dict[int, list[float]]:
         """Return process → the values of `metric` at `at` in it, over the seeds of a group, or of all groups (None)."""

@@ -84,7 +84,7 @@ def claims_of(
 ) -> tuple[list[Row], list[Claim]]:
     """Return the rows with the derived ones added, and the claims; pairs that are not matched are not compared."""
     complete = [*rows, *derive(rows, made, suite)]
-    claims = build_claims(complete, suite)
+    claims = build_claims(complete, suite, made)
     worst = {mismatch.variant: mismatch for mismatch in unmatched}
     return complete, [_unmatched(claim, worst.get(claim.candidate[0])) for claim in claims]
 

@@ -59,6 +59,35 @@ def equivalence(differences: Sequence[float], level: float = 0.90) -> Estimate:
     return paired_t(differences, level)
 
 
+def equivalence_test(differences: Sequence[float], margin: float, alpha: float = 0.05) -> Estimate:
+    """Return `equivalence` at level 1 − 2α, with p = the larger of the two one-sided p-values against ±margin.
+
+    p = P(T₍n−1₎ > (δ − |d̄|)·√n/s): below α exactly where the interval lies within ±δ. Its p is that of "they differ by
+    δ or more", not of "no difference". Source: Schuirmann (1987). All differences exactly 0 say p = 0 for δ > 0, as
+    `paired_t` says [0, 0]; no p where there is no interval, or where δ is not positive.
+
+    Args:
+        differences: candidate − reference, one per pair.
+        margin: δ, the largest difference that counts as none, on the scale of the differences.
+        alpha: level of each of the two tests.
+    """
+    found, name = paired_t(differences, 1 - 2 * alpha), "two one-sided t tests"
+    if found.interval is None or found.value is None or not margin > 0:
+        reason = found.reason or f"the margin must be positive, not {margin:.4g}"
+        return Estimate(found.value, found.low, found.high, found.level, found.n, name, reason=reason)
+    d = np.asarray(differences, dtype=float)
+    if not d.any():
+        return Estimate(0.0, 0.0, 0.0, found.level, found.n, name, 0.0, found.reason)
+    from scipy.special import stdtr
+
+    scale = float(np.abs(d).max())
+    error = float(np.std(d / scale, ddof=1)) / math.sqrt(found.n)
+    # An infinite margin is met by anything.
+    statistic = (margin / scale - abs(found.value) / scale) / error
+    p = float(stdtr(found.n - 1, -statistic))
+    return Estimate(found.value, found.low, found.high, found.level, found.n, name, p)
+
+
 def paired_log_ratio(candidate: Sequence[float], reference: Sequence[float], level: float = 0.95) -> Estimate:
     """Return `paired_t` of ln(candidateᵢ/referenceᵢ), on the log scale: exp(value) is the geometric mean ratio.
 
@@ -96,7 +125,7 @@ def sign_flip(differences: Sequence[float], rng: np.random.Generator | None = No
     _, reason = _mean(d)
     if n == 0 or not np.isfinite(d).all():
         return Significance(None, n, name, reason=reason)
-    floor = 2.0 / 2**n if n <= EXACT_UP_TO else max(2.0 / 2**n, 1 / (1 + DRAWS))
+    floor = 2 / 2**n if n <= EXACT_UP_TO else 1 / (1 + DRAWS)
     if not d.any():
         return Significance(1.0, n, name, floor)
     # Sorted sizes: the answer depends neither on the order of the seeds nor on which arm is called candidate.

@@ -14,17 +14,69 @@ def paired_t_power(effect: float, n: int, alpha: float = 0.05) -> float:
     Source: Cohen (1988), Statistical Power Analysis, ch. 2.
 
     Args:
-        effect: mean difference in standard deviations of the differences.
-        n: pairs, at least 2.
+        effect: mean difference in standard deviations of the differences; NaN gives NaN, infinity 1.
+        n: pairs; below 2 the test does not exist and its power is 0.
         alpha: level of the test.
     """
+    return _t_power(abs(effect) * math.sqrt(max(n, 0)), n - 1, alpha)
+
+
+def unpaired_t_power(effect: float, n: int, alpha: float = 0.05) -> float:
+    """Return the power of the two-sided t test of two independent arms of n runs: δ = effect·√(n/2), 2n−2 d.f.
+
+    Source: Cohen (1988), Statistical Power Analysis, ch. 2.
+
+    Args:
+        effect: mean difference in standard deviations of one run's value; NaN gives NaN, infinity 1.
+        n: runs per arm; below 2 the power is 0.
+        alpha: level of the test.
+    """
+    return _t_power(abs(effect) * math.sqrt(max(n, 0) / 2), 2 * n - 2, alpha)
+
+
+def _t_power(shift: float, freedom: int, alpha: float) -> float:
+    """Return P(|T'| > t₍1−α/2; freedom₎) for noncentral t with noncentrality `shift` ≥ 0."""
+    if math.isnan(shift):
+        return math.nan
+    if freedom < 1:
+        return 0.0
+    if math.isinf(shift):
+        return 1.0
     from scipy.special import nctdtr, stdtrit
 
-    critical = float(stdtrit(n - 1, 1 - alpha / 2))
-    shift = abs(effect) * math.sqrt(n)
+    critical = float(stdtrit(freedom, 1 - alpha / 2))
     # The lower tail is below α/2 and falls with the effect; far out nctdtr is not defined for it.
-    lower = float(nctdtr(n - 1, shift, -critical)) if shift < 5 else 0.0
-    return 1 - float(nctdtr(n - 1, shift, critical)) + (lower if math.isfinite(lower) else 0.0)
+    lower = float(nctdtr(freedom, shift, -critical)) if shift < 5 else 0.0
+    upper = 1 - float(nctdtr(freedom, shift, critical))
+    # So far out that nctdtr gives up there is nothing left to miss.
+    return (upper if math.isfinite(upper) else 1.0) + (lower if math.isfinite(lower) else 0.0)
+
+
+def needed_seeds(
+    effect: float, *, paired: bool = True, power: float = 0.80, alpha: float = 0.05, most: int = 1_000_000
+) -> int | None:
+    """Return the fewest seeds per arm with which the t test sees `effect` with `power`; None where `most` do not do.
+
+    Args:
+        effect: mean difference in standard deviations: of the seed differences if `paired`, else of one run's value.
+            With correlation ρ between the arms of a pair the former is the latter divided by √(2(1−ρ)).
+        paired: whether the arms share their seeds.
+        power: chance of seeing it, in (alpha, 1).
+        alpha: level of the test; 0.05/m where the claim is the first of m under Holm.
+        most: largest number tried.
+    """
+    test = paired_t_power if paired else unpaired_t_power
+    if math.isnan(effect):
+        return None
+    low, high = 1, 2
+    while test(effect, high, alpha) < power:
+        if high >= most:
+            return None
+        low, high = high, min(2 * high, most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if test(effect, middle, alpha) >= power else (middle, high)
+    return high
 
 
 def detectable_effect(n_seeds: int, *, power: float = 0.80, alpha: float = 0.05, sd: float = 1.0) -> float | None:
@@ -49,7 +101,7 @@ def detectable_effect(n_seeds: int, *, power: float = 0.80, alpha: float = 0.05,
 
 def sign_flip_floor(n: int) -> float:
     """Return 2/2ⁿ, the smallest p of the exact sign-flip test with n pairs (at most 1)."""
-    return float(min(1.0, 2.0 / 2**n))
+    return float(min(1.0, 2 / 2**n))
 
 
 def boschloo_floor(n: int) -> float:

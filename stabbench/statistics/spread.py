@@ -138,10 +138,12 @@ def _split_sums(pooled: NDArray[np.float64], size: int, rng: np.random.Generator
 
 def _scaled(arms: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
     """Shift and scale both arms alike, so that no square overflows."""
-    pooled = np.concatenate(arms)
+    # Halved first: the difference of two finite numbers may not be finite.
+    halves = [arm / 2 for arm in arms]
+    pooled = np.concatenate(halves)
     centre = float(pooled[0])
-    scale = max(abs(float(x) - centre) for x in pooled) or 1.0
-    return [(arm - centre) / scale for arm in arms]
+    scale = float(np.abs(pooled - centre).max()) or 1.0
+    return [(half - centre) / scale for half in halves]
 
 
 def _undefined(arms: list[NDArray[np.float64]]) -> str:

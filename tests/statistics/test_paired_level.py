@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
-from stabbench.statistics.paired import equivalence, paired_log_ratio, paired_t, sign_flip
+from stabbench.statistics.paired import equivalence, equivalence_test, paired_log_ratio, paired_t, sign_flip
 from stabbench.statistics.result import excludes_zero, within
 
 DIFFERENCES = [0.012, 0.031, -0.004, 0.022, 0.019, 0.008]
@@ -43,6 +43,36 @@ def test_equivalence_agrees_with_two_one_sided_tests(margin: float) -> None:
 
     p, _, _ = ttost_paired(np.array(DIFFERENCES), np.zeros(6), -margin, margin)
     assert found == (p < 0.05)
+
+
+@pytest.mark.parametrize("margin", [0.005, 0.016, 0.02, 0.0235, 0.025, 0.03])
+@pytest.mark.parametrize("alpha", [0.05, 0.01])
+def test_equivalence_test_gives_the_larger_one_sided_p(margin: float, alpha: float) -> None:
+    found = equivalence_test(DIFFERENCES, margin, alpha)
+
+    p, _, _ = ttost_paired(np.array(DIFFERENCES), np.zeros(6), -margin, margin)
+    assert found.p == pytest.approx(p)
+    assert found.interval == pytest.approx(equivalence(DIFFERENCES, 1 - 2 * alpha).interval)
+    assert within(found.interval, margin) == (found.p < alpha)
+
+
+@pytest.mark.parametrize(
+    ("differences", "margin", "p", "reason"),
+    [
+        ([], 0.1, None, "no pair"),
+        ([0.02], 0.1, None, "one pair"),
+        ([0.02, 0.02], 0.1, None, "are equal"),
+        ([0.0, 0.0], 0.1, 0.0, "exactly 0"),
+        (DIFFERENCES, 0.0, None, "must be positive"),
+        (DIFFERENCES, math.nan, None, "must be positive"),
+        (DIFFERENCES, math.inf, 0.0, ""),
+    ],
+)
+def test_equivalence_that_cannot_be_tested_has_a_reason(differences, margin, p, reason) -> None:
+    found = equivalence_test(differences, margin)
+
+    assert found.p == p
+    assert reason in found.reason
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,101 @@
+"""What a claim about accuracy says of new texts, and of failed runs among those compared."""
+
+import numpy as np
+import pytest
+
+from stabbench.claims.build import build_claims
+from stabbench.claims.table import planned_seeds
+from stabbench.statistics.crossed import crossed_difference
+from stabbench.statistics.paired import paired_t
+
+RNG = np.random.default_rng(12)
+LABELS = RNG.integers(0, 2, 300)
+GROUPS = [("baseline", "dense"), ("stabilized", "dense"), ("stabilized", "int8-dynamic")]
+# A few texts that mostly the candidate gets right, with every seed: the seeds agree, other texts might not.
+HARD = RNG.random(300) < 0.25
+DENSE = "accuracy:stabilized@dense:baseline@dense"
+INT8 = "accuracy:stabilized@int8-dynamic:stabilized@dense"
+
+
+def right(variant: str, compression: str, seeds) -> np.ndarray:
+    """Whether each seed is right on each text."""
+    found = []
+    for seed in seeds:
+        rng = np.random.default_rng([*seed.encode(), len(variant), len(compression)])
+        found.append(rng.random(300) >= np.where(HARD, 0.95 if variant == "baseline" else 0.75, 0.05))
+    return np.stack(found)
+
+
+@pytest.fixture
+def judge(make_suite, make_rows):
+    """Claims of a run; `failed` are (variant, seed) pairs, `lost` is a group's seed without answers."""
+
+    def run(seeds=6, failed=(), lost=None):
+        suite = make_suite(seeds=seeds, compressions=["int8-dynamic"])
+        labels = planned_seeds(suite)
+        made, rows = {}, []
+        for variant, compression in GROUPS:
+            correct = right(variant, compression, labels)
+            for seed, answers in zip(labels, correct, strict=True):
+                if (variant, seed) != lost:
+                    made[variant, seed, compression] = (LABELS, np.where(answers, LABELS, 1 - LABELS))
+            rows += make_rows("accuracy", variant, correct.mean(axis=1).tolist(), compression=compression)
+        for variant in ("baseline", "stabilized"):
+            rows += make_rows("train.failed", variant, [float((variant, seed) in failed) for seed in labels])
+        return {claim.id: claim for claim in build_claims(rows, suite, made)}
+
+    return run
+
+
+def of_texts(claim) -> list[str]:
+    return [note for note in claim.method_notes if note.startswith("for new texts too")]
+
+
+def points(interval) -> str:
+    low, high = (f"{'+' if end > 0 else '−'}{abs(100 * end):.1f}" for end in interval)
+    return f"95 % CI {low} … {high}"
+
+
+def test_an_accuracy_claim_tells_its_interval_for_new_texts(judge) -> None:
+    claim = judge()[DENSE]
+    first, second = (right(variant, "dense", "012345") for variant in ("baseline", "stabilized"))
+
+    (note,) = of_texts(claim)
+
+    expected = crossed_difference(first, second)
+    assert f"{points(expected.interval)}, which excludes 0" in note
+    assert note in claim.reason
+    # The claim itself is about these texts: the seeds decide.
+    seeds = paired_t((second.mean(axis=1) - first.mean(axis=1)).tolist())
+    assert claim.interval == pytest.approx(seeds.interval)
+    assert claim.n_seeds == 6
+
+
+def test_an_interval_that_holds_zero_for_new_texts_is_said_so(judge) -> None:
+    (note,) = of_texts(judge()[INT8])
+
+    assert "which holds 0" in note
+
+
+def test_pairs_left_out_are_left_out_of_the_texts_too(judge) -> None:
+    claim = judge(failed=[("stabilized", "2")])[INT8]
+
+    expected = crossed_difference(*(right("stabilized", c, "01345") for c in ("dense", "int8-dynamic")))
+    assert points(expected.interval) in of_texts(claim)[0]
+    assert claim.n_used == 5
+
+
+@pytest.mark.parametrize("changed", [{"lost": ("stabilized", "3")}, {"seeds": 1}, {"seeds": {"init": 2, "order": 2}}])
+def test_without_independent_pairs_that_all_have_answers_there_is_no_such_note(judge, changed) -> None:
+    assert of_texts(judge(**changed)[DENSE]) == []
+
+
+def test_failed_runs_among_those_compared_are_said(judge) -> None:
+    claims = judge(failed=[("baseline", "1"), ("baseline", "4")])
+
+    expected = "2 of 12 runs failed, so the interval is of a mixture and may be too short"
+    assert expected in claims[DENSE].method_notes
+    assert expected in claims["seeds.sd:stabilized@dense:baseline@dense"].method_notes
+    assert not any("mixture" in claim.reason for claim in judge().values())
+    # Where failed pairs are left out there is no mixture.
+    assert "mixture" not in judge(failed=[("stabilized", "1")])[INT8].reason
