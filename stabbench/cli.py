@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from stabbench.cli_gate import Inconclusive, checked_inconclusive
+from stabbench.cli_gate import app as gate_app
 from stabbench.errors import ConfigurationError, StabbenchError
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(gate_app)
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="a suite file, or the name of a shipped suite")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override a value of the suite")]
@@ -47,11 +49,12 @@ def run(
     smoke: Smoke = False,
     store: StoreOption = DEFAULT_STORE,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="run folder; an existing one is resumed")] = None,
+    inconclusive: Inconclusive = "warn",
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
     """Do a suite: train, probe, compare, report. Running it again resumes; finished cells are never done twice."""
-    from stabbench.execution.terminal import print_verdict
+    from stabbench.execution.terminal import print_verdict, warn_undecided
     from stabbench.planning.selection import seconds_of
     from stabbench.runner import RunOptions
     from stabbench.runner import run as run_suite
@@ -69,8 +72,10 @@ def run(
         smoke=smoke,
         store=store,
         out=out,
+        inconclusive=checked_inconclusive(inconclusive),
     )
     outcome = run_suite(options)
+    warn_undecided(outcome.verdict["gate"], inconclusive)
     if as_json:
         _print_json(outcome.verdict)
     else:
@@ -221,9 +226,9 @@ def _overrides(given: list[str] | None, seeds: int | None) -> tuple[str, ...]:
 
 
 def _print_json(content: Any) -> None:
-    from stabbench.records import finite
+    from stabbench.execution.terminal import print_json
 
-    sys.stdout.write(json.dumps(finite(content), indent=1, ensure_ascii=False) + "\n")
+    print_json(content)
 
 
 def _again() -> str:

@@ -3,6 +3,7 @@
 StabbenchError                 exit code
 ├── ConfigurationError         2   the suite, the command line or the data is wrong; carries every problem found
 ├── AssetError                 3   a file that a run needs cannot be had (no network, wrong hash, full disk)
+├── IncompleteError            3   what was asked needs a finished run, and the run is not
 ├── StoreError                 70  the store is unreadable or was damaged
 └── NotComparableError         4   two things were asked to be compared that must not be
 
@@ -61,6 +62,12 @@ class ConfigurationError(StabbenchError):
 
 class AssetError(StabbenchError):
     """A file that a run needs cannot be had: no network, a wrong hash, a full disk. No half-written file is left."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class IncompleteError(StabbenchError):
+    """What was asked needs a finished run, and cells are missing."""
 
     exit_code: ClassVar[int] = 3
 

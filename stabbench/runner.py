@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from stabbench.claims.gate import Inconclusive
 from stabbench.errors import ConfigurationError
 from stabbench.execution.conclude import Outcome, conclude, now
 from stabbench.execution.job import Study, jobs_for
@@ -50,6 +51,7 @@ class RunOptions:
         smoke: tiny model and data, never a verdict.
         store: folder of cells.
         out: run folder; None: ``runs/<UTC>-<suite>``.
+        inconclusive: what an undecided gate rule does: ``fail`` exits 5, ``warn`` says so, ``pass`` is silent.
     """
 
     suite: str = "quick"
@@ -62,6 +64,7 @@ class RunOptions:
     smoke: bool = False
     store: Path = DEFAULT_STORE
     out: Path | None = None
+    inconclusive: Inconclusive = "warn"
 
 
 def load(options: RunOptions) -> LoadedSuite:
@@ -101,7 +104,9 @@ def run(options: RunOptions) -> Outcome:
     errors: dict[str, dict[str, str]] = {}
     interrupted = _work(options, plan, store, folder, errors) if plan.pending else False
     store.sweep()
-    outcome = conclude(plan, store, folder, errors, interrupted=interrupted, smoke=options.smoke)
+    outcome = conclude(
+        plan, store, folder, errors, interrupted=interrupted, smoke=options.smoke, inconclusive=options.inconclusive
+    )
     folder.append({"event": "run-finished", "time": now(), "status": outcome.verdict["status"]})
     return outcome
 

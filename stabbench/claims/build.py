@@ -36,18 +36,20 @@ def build_claims(rows: Sequence[Row], suite: Suite, predictions: Predictions | N
     """
     table = Table(rows, suite, predictions)
     asked = contrasts(table, suite)
-    found = [_evidence(contrast, table) for contrast in asked]
+    return decide(asked, [evidence_of(contrast, table) for contrast in asked], suite.compare.level)
+
+
+def decide(asked: Sequence[Contrast], found: Sequence[Evidence], level: float) -> list[Claim]:
+    """Return the claims of contrasts with their evidence: Holm over the primary ones, `level` for the others."""
     primary = [i for i, contrast in enumerate(asked) if contrast.primary]
     # A claim that is blocked or cannot be decided still counts among the m claims.
     tested = [None if found[i].blocked or found[i].undecidable else found[i].p for i in primary]
-    adjusted = dict(zip(primary, holm_levels(tested, 1 - suite.compare.level), strict=True))
-    return [
-        _claim(contrast, found[i], 1 - adjusted[i] if i in adjusted else suite.compare.level)
-        for i, contrast in enumerate(asked)
-    ]
+    adjusted = dict(zip(primary, holm_levels(tested, 1 - level), strict=True))
+    return [_claim(contrast, found[i], 1 - adjusted[i] if i in adjusted else level) for i, contrast in enumerate(asked)]
 
 
-def _evidence(contrast: Contrast, table: Table) -> Evidence:
+def evidence_of(contrast: Contrast, table: Table) -> Evidence:
+    """Return what the measurements say about a contrast, by the kind of its metric."""
     if contrast.unresolved:
         blocked: tuple[Verdict, str] = ("not comparable", contrast.unresolved)
         return Evidence(None, None, None, None, no_interval, "", 0, len(table.seeds), blocked=blocked)

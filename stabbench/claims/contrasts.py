@@ -51,11 +51,15 @@ def _primary(table: Table, suite: Suite) -> Iterator[Contrast]:
             # The reference named as its own candidate asks what compression does to it.
             base = DENSE if variant == reference else entry.compression
             groups = ((reference, base), (variant, entry.compression))
-            yield _resolved(table, suite, entry, groups)
+            yield resolved(table, suite, entry, groups)
 
 
-def _resolved(table: Table, suite: Suite, entry: PrimaryClaim, groups: tuple[Group, Group]) -> Contrast:
-    """Fill in the coordinate where the metric has only one; where it has several, say that one must be named."""
+def resolved(table: Table, suite: Suite, entry: PrimaryClaim, groups: tuple[Group, Group]) -> Contrast:
+    """Return the contrast of a declared metric between two groups (reference, candidate).
+
+    The coordinate is filled in where the metric has only one; where it has several, the contrast says that one must be
+    named.
+    """
     metric = metric_named(entry.metric)
     if entry.metric not in METRICS and metric.name not in METRICS:
         metric = metric_named(entry.metric, table.direction(entry.metric))
@@ -79,7 +83,7 @@ def _between_variants(table: Table, suite: Suite) -> Iterator[Contrast]:
             if variant != reference:
                 for label in compression_labels(suite):
                     groups = ((reference, label), (variant, label))
-                    yield from _measured(table, suite, metric, groups)
+                    yield from measured(table, suite, metric, groups)
 
 
 def _within_variants(table: Table, suite: Suite) -> Iterator[Contrast]:
@@ -90,10 +94,11 @@ def _within_variants(table: Table, suite: Suite) -> Iterator[Contrast]:
                 for label in compression_labels(suite)[1:]:
                     # What was not measured on the compressed model was not asked for.
                     if _places(table, metric, [(variant, label)]):
-                        yield from _measured(table, suite, metric, ((variant, DENSE), (variant, label)))
+                        yield from measured(table, suite, metric, ((variant, DENSE), (variant, label)))
 
 
-def _measured(table: Table, suite: Suite, metric: Metric, groups: tuple[Group, Group]) -> Iterator[Contrast]:
+def measured(table: Table, suite: Suite, metric: Metric, groups: tuple[Group, Group]) -> Iterator[Contrast]:
+    """Yield a secondary contrast of two groups for each coordinate at which the metric was measured in either."""
     for at in _places(table, metric, groups):
         yield Contrast(metric, at, *groups, False, metric.margin_of(suite.compare.margins))
 

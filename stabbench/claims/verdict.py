@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from stabbench.claims.claim import Claim
+from stabbench.claims.gate import GateItem
 from stabbench.records import finite
 
 RunStatus = Literal["complete", "incomplete", "interrupted"]
@@ -21,6 +22,7 @@ def verdict_document(
     failed_runs: Mapping[str, Sequence[int]],
     environment: Mapping[str, Any],
     report: str | None,
+    gate: Sequence[GateItem] = (),
 ) -> dict[str, Any]:
     """Return the document of DESIGN §10, fit for strict JSON, primary claims first.
 
@@ -33,6 +35,7 @@ def verdict_document(
         failed_runs: variant → (failed, finished runs).
         environment: machine, versions, commit.
         report: path of the report; None where none was written.
+        gate: the gate's rules, decided.
     """
     assert cells["planned"] == sum(cells[name] for name in ("cached", "done", "errors", "pending")), dict(cells)
     document = {
@@ -43,7 +46,7 @@ def verdict_document(
         "cells": {name: cells[name] for name in ("planned", "cached", "done", "errors", "pending")},
         "failed_runs": {variant: list(counted) for variant, counted in failed_runs.items()},
         "claims": [claim.as_dict() for claim in sorted(claims, key=lambda claim: not claim.primary)],
-        "gate": [],
+        "gate": [entry.as_dict() for entry in gate],
         "environment": environment,
         "report": report,
     }

@@ -54,8 +54,11 @@ def label(claim: Claim) -> str:
 
 
 def contrast_text(claim: Claim) -> str:
-    """Return ``stabilized vs baseline``; with the compression where a group is not dense."""
+    """Return ``stabilized vs baseline``, with the compression where it is not dense, or ``stabilized vs run NAME``."""
     candidate, reference = claim.candidate, claim.reference
+    if claim.reference_run is not None:
+        place = f" ({candidate[1]})" if candidate[1] != "dense" else ""
+        return f"{candidate[0]}{place} vs run {claim.reference_run}"
     if candidate[0] == reference[0]:
         return f"{candidate[0]}: {candidate[1]} vs {reference[1]}"
     suffix = f" ({candidate[1]})" if candidate[1] != "dense" else ""

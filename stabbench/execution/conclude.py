@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from stabbench.claims.gate import Inconclusive, evaluate, exit_code
 from stabbench.claims.verdict import RunStatus, verdict_document
 from stabbench.execution.collect import claims_of, collect_rows, counts, failed_counts, predictions
+from stabbench.execution.facts import facts_of
 from stabbench.execution.matching import mismatches
 from stabbench.planning.keys import finished, resolve
 from stabbench.planning.plan import Plan
@@ -26,7 +28,7 @@ class Outcome:
     Attributes:
         folder: the run's folder.
         verdict: the verdict document.
-        exit_code: 0 complete, 3 incomplete, 130 interrupted.
+        exit_code: 0 complete, 1 a gate rule failed, 3 incomplete, 4 not comparable, 5 inconclusive, 130 interrupted.
     """
 
     folder: RunFolder
@@ -35,7 +37,14 @@ class Outcome:
 
 
 def conclude(
-    plan: Plan, store: Store, folder: RunFolder, errors: Mapping[str, dict[str, str]], *, interrupted: bool, smoke: bool
+    plan: Plan,
+    store: Store,
+    folder: RunFolder,
+    errors: Mapping[str, dict[str, str]],
+    *,
+    interrupted: bool,
+    smoke: bool,
+    inconclusive: Inconclusive = "warn",
 ) -> Outcome:
     """Collect, decide, write, report; `errors` are those of this run's cells, by id."""
     suite = plan.loaded.suite
@@ -44,10 +53,13 @@ def conclude(
     unmatched = mismatches(arms(suite), labels(suite), stored)
     made = predictions(plan.cells, stored)
     rows, claims = claims_of(collect_rows(plan.cells, stored, broken), suite, made, unmatched)
+    within = {mismatch.variant: str(mismatch) for mismatch in unmatched}
+    gate = [] if smoke else evaluate(suite.gate, rows, suite, within)
     numbers = counts(plan.cells, stored, plan.cached, broken)
     complete = numbers["errors"] == numbers["pending"] == 0
     status: RunStatus = "interrupted" if interrupted else "complete" if complete else "incomplete"
-    folder.write_json("plan.json", _plan_json(plan, store, stored, broken))
+    facts = facts_of(plan.loaded, plan.cells, stored, unmatched)
+    folder.write_json("plan.json", {**_plan_json(plan, store, stored, broken), "facts": facts})
     folder.write_rows(rows)
     for mismatch in unmatched:
         folder.append({"event": "unmatched", "time": now(), "message": str(mismatch)})
@@ -60,11 +72,13 @@ def conclude(
         failed_runs=failed_counts(plan.cells, stored),
         environment=folder.environment,
         report=relative(folder.path / "report.html"),
+        gate=gate,
     )
     folder.write_json("verdict.json", verdict)
     _keep_weights(plan, store, stored)
     write_report(folder)
-    return Outcome(folder, verdict, 130 if interrupted else 0 if complete else 3)
+    own = 130 if interrupted else 0 if complete else 3
+    return Outcome(folder, verdict, exit_code(own, [entry.outcome for entry in gate], inconclusive))
 
 
 def write_report(folder: RunFolder, output: Path | None = None) -> Path:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from stabbench.claims.across_facts import differing
 from stabbench.planning.cells import train_id
 from stabbench.planning.trials import Arm
 from stabbench.store.cells import StoredCell
@@ -42,10 +42,3 @@ def mismatches(arms: Iterable[Arm], seeds: Iterable[str], stored: Mapping[str, S
                 Mismatch(arm.variant, seed, s) for s in streams if s not in changed and not (s == "init" and weights)
             ]
     return found
-
-
-def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """Return the streams in which two trials' hashes differ; epochs are compared over those that both have."""
-    streams = [name for name in ("init", "dropout") if first[name] != second[name]]
-    both = min(len(first["order"]), len(second["order"]))
-    return streams + (["order"] if first["order"][:both] != second["order"][:both] else [])

@@ -57,6 +57,17 @@ class ClaimRow:
 
 
 @dataclass(frozen=True)
+class GateRow:
+    """One gate rule on one group: what was asked, what it came to as glyph and word, and why."""
+
+    rule: str
+    glyph: str
+    word: str
+    reason: str
+    known: str
+
+
+@dataclass(frozen=True)
 class AttackExample:
     """One attacked text: outcome and words changed in each arm."""
 
@@ -106,6 +117,8 @@ class Page:
     commands: Sequence[str]
     machine: str
     watermark: str = ""
+    gate: Sequence[GateRow] = field(default_factory=tuple)
+    gate_sentence: str = ""
     contents: Sequence[tuple[str, str]] = field(default_factory=tuple)
 
 

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stabbench.claims.gate_words import gate_sentence
 from stabbench.claims.text import sentence
 from stabbench.records import finite
 from stabbench.report.claims_table import claim_rows
 from stabbench.report.data import CellMatrix, Page
 from stabbench.report.detectable import undecided
 from stabbench.report.efficiency import efficiency
+from stabbench.report.gate_table import gate_rows
 from stabbench.report.robustness import attacks, noise
 from stabbench.report.sections import gradients, training
 from stabbench.report.source import Source
@@ -49,6 +51,8 @@ def build(run: RunFolder) -> Page:
         commands=_commands(run),
         machine=_machine(verdict),
         watermark="SMOKE RUN" if smoke else "",
+        gate=gate_rows(verdict),
+        gate_sentence=gate_sentence(verdict["gate"]),
         contents=[(section.id, section.title) for section in sections],
     )
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from stabbench import registry
 from stabbench.errors import Problem, suggestion, unknown_name
 from stabbench.suite.claims import compare_problems, compression_labels, names_in
+from stabbench.suite.gate import gate_problems
 from stabbench.suite.options import plugin_problems
 from stabbench.suite.problems import problems_of, shown
 from stabbench.suite.schema import BUILTIN_DATA, BUILTIN_MODELS, MOST_SEEDS, CrossedSeeds, Suite, TrainOptions
@@ -30,6 +31,7 @@ def suite_problems(suite: Suite, document: Document) -> Iterator[Problem]:
     yield from _seed_problems(suite, document)
     yield from _source_problems(suite, document)
     yield from compare_problems(suite, document)
+    yield from gate_problems(suite, document)
 
 
 def suite_warnings(suite: Suite, document: Document) -> Iterator[Problem]:

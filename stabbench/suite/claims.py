@@ -25,21 +25,36 @@ def compare_problems(suite: Suite, document: Document) -> Iterator[Problem]:
     metrics = made_by(names_in(document, "probes", suite.probes))
     for index, entry in enumerate(compare.primary or ()):
         claim = entry if isinstance(entry, PrimaryClaim) else PrimaryClaim(metric=entry)
-        yield from _claim_problems(suite, claim, ("compare", "primary", index), document)
+        path: KeyPath = ("compare", "primary", index)
+        yield from claim_problems(suite, claim, path, path, document)
+        if claim.candidate == suite.compare.reference and claim.compression == DENSE:
+            message = "compares the reference with itself; name another variant, or a compression"
+            yield document.problem((*path, "candidate"), message)
     for metric, margin in compare.margins.items():
-        path: KeyPath = ("compare", "margins", metric)
+        path = ("compare", "margins", metric)
         if metric not in metrics:
             yield document.problem(path, unknown_name("metric of this suite's probes", metric, metrics))
         elif margin < 0:
             yield document.problem(path, f"a margin must be at least 0; found {margin}")
 
 
-def _claim_problems(suite: Suite, claim: PrimaryClaim, path: KeyPath, document: Document) -> Iterator[Problem]:
+def claim_problems(
+    suite: Suite, claim: PrimaryClaim, path: KeyPath, metric_path: KeyPath, document: Document
+) -> Iterator[Problem]:
+    """Yield the mistakes in which claim is meant: metric, coordinate, candidate, compression.
+
+    Args:
+        suite: what is measured.
+        claim: metric and groups.
+        path: where the claim stands.
+        metric_path: where its metric stands.
+        document: the file.
+    """
     variants = names_in(document, "variants", suite.variants)
     metrics = made_by(names_in(document, "probes", suite.probes))
     labels = [DENSE, *compression_labels(suite)]
     if claim.metric not in metrics:
-        yield document.problem(path, unknown_name("metric of this suite's probes", claim.metric, metrics))
+        yield document.problem(metric_path, unknown_name("metric of this suite's probes", claim.metric, metrics))
     else:
         yield from _place_problems(suite, claim, path, document)
     if claim.candidate is not None and claim.candidate not in variants:
@@ -47,9 +62,6 @@ def _claim_problems(suite: Suite, claim: PrimaryClaim, path: KeyPath, document: 
     if claim.compression not in labels:
         message = unknown_name("compression of this suite", claim.compression, labels)
         yield document.problem((*path, "compression"), message)
-    if claim.candidate == suite.compare.reference and claim.compression == DENSE:
-        message = "compares the reference with itself; name another variant, or a compression"
-        yield document.problem((*path, "candidate"), message)
     if probe_of(claim.metric) == "compression" and claim.metric in metrics and claim.compression == DENSE:
         message = f"{claim.metric} is measured on compressed models only; name a `compression`"
         yield document.problem((*path, "compression"), message)

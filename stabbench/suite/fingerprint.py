@@ -49,6 +49,25 @@ def data_fingerprint(data: Data, suite_folder: Path) -> str:
     return hashlib.sha256(canonical(content).encode()).hexdigest()[:32]
 
 
+def test_fingerprint(data: Data, suite_folder: Path) -> str:
+    """Return a hash of where the test texts come from: the file's bytes and columns, pinned files, or a hub commit.
+
+    It says nothing about which of them are used, nor about the other splits.
+    """
+    content: list[Any] = [READER]
+    if uses_files(data) and isinstance(data.test, SplitFile):
+        content += [
+            _digest(file_of(data, data.test, suite_folder)),
+            data.test.text,
+            data.test.text_pair,
+            data.test.label,
+        ]
+    else:
+        pins = json.loads((PACKAGE / "assets" / "pins.json").read_text(encoding="utf-8"))
+        content += [data.source, data.revision, pins.get(data.source, {}).get("files", {})]
+    return hashlib.sha256(canonical(content).encode()).hexdigest()[:32]
+
+
 def _digest(path: Path) -> str:
     try:
         with path.open("rb") as file:

@@ -25,6 +25,23 @@ KNOWN: tuple[str, ...] = (
     "memory.peak",
 )  # fmt: skip
 
+UNDIRECTED = (
+    "majority_share", "train.accuracy_before", "train.accuracy_train", "gradient.raw_norm", "gradient.applied_norm",
+    "gradient.probe_norm", "gradient.clip_rate",
+)  # fmt: skip
+"""Metrics of which neither direction is better, so that nothing of them is "worse"."""
+OF_GROUPS = ("seeds.sd", "seeds.excess_variance", "seeds.disagreement")
+"""Metrics with one figure for a whole group; only of `seeds.sd` two groups can be told apart."""
+PANEL_RATIOS = ("latency.ratio", "latency.p50")
+"""Metrics of a latency panel that a claim can be about: both name the ratio, since milliseconds decide nothing."""
+SHARES = (
+    "accuracy", "macro_f1", "ece", "majority_share", "train.failed", "train.accuracy_before", "train.accuracy_train",
+    "train.gap", "gradient.clip_rate", "noise.accuracy", "noise.flip_rate", "noise.worst_case", "noise.no_op_share",
+    "attack.accuracy_under_attack", "attack.success_rate", "attack.words_changed", "compression.flip_rate",
+    "compression.label_loyalty", "compression.probability_loyalty", "compression.batch_flip_rate",
+)  # fmt: skip
+"""Metrics between 0 and 1 (the gap: −1 and 1): a limit beyond that was meant in percent."""
+
 # Probe → coordinate of its metrics → the option that lists its values.
 COORDINATES: Mapping[str, Mapping[str, str]] = {
     "noise": {"kind": "kinds", "severity": "severities"},

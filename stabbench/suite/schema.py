@@ -13,6 +13,8 @@ TINY = "builtin:tiny"
 BUILTIN_MODELS = ("builtin:minilm-l6", TINY)
 BUILTIN_DATA = ("builtin:rotten-tomatoes", TINY)
 MOST_SEEDS = 1000
+RULE_TESTS = ("not_worse_by", "max_increase", "at_most", "at_least")
+"""The tests that a gate rule can make, of which it makes one."""
 
 
 class Strict(BaseModel):
@@ -133,6 +135,52 @@ class Compare(Strict):
     level: float = Field(0.95, gt=0.5, lt=1)
 
 
+class GateRule(Strict):
+    """One rule of the gate: a metric, which groups, and what must hold; exactly one of the four tests.
+
+    Every test is one-sided at 95 %: it passes where the bound on the bad side respects the limit, fails where the bound
+    on the good side does not, and is undecided between. `claims.gate` says how each is decided.
+    """
+
+    claim: str = Field(description="metric that the rule is about")
+    at: dict[str, str | int | float] = Field(default_factory=dict)
+    candidate: str | None = Field(None, description="variant that is judged; default: every candidate")
+    compression: str = "dense"
+    not_worse_by: float | None = Field(
+        None, ge=0, description="largest loss against the reference (latency and other ratios: 0.05 is 5 %)"
+    )
+    max_increase: float | None = Field(
+        None, ge=0, description="largest increase against the reference, whatever is better"
+    )
+    at_most: float | None = Field(None, description="largest value of the candidate (latency.ratio: of the ratio)")
+    at_least: float | None = Field(None, description="smallest value of the candidate")
+    known: str | None = Field(
+        None, min_length=1, description="why this rule may fail for now: evaluated and shown, never fails the gate"
+    )
+
+    @model_validator(mode="after")
+    def _has_one_test(self) -> GateRule:
+        given = [name for name in RULE_TESTS if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none"
+            raise ValueError(f"a rule needs exactly one of {', '.join(RULE_TESTS)}; found {found}")
+        return self
+
+    @property
+    def test(self) -> str:
+        """Name of the rule's test."""
+        return next(name for name in RULE_TESTS if getattr(self, name) is not None)
+
+    @property
+    def limit(self) -> float:
+        """The number that stands behind the test's name."""
+        return float(getattr(self, self.test))
+
+    def as_written(self) -> dict[str, Any]:
+        """Return the rule without its defaults, for the verdict."""
+        return self.model_dump(exclude_defaults=True)
+
+
 class Budget(Strict):
     """Defaults of ``--max-time`` and ``--jobs``."""
 
@@ -170,4 +218,5 @@ class Suite(Strict):
     monitors: dict[str, Options] = Field(default_factory=_trace)
     keep_weights: Literal["all", "none", "last"] = "all"
     compare: Compare = Field(default_factory=Compare)
+    gate: list[GateRule] = Field(default_factory=list, description="what must hold; decides exit codes 1, 4 and 5")
     budget: Budget = Field(default_factory=Budget)
