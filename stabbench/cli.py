@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stabbench.cli_runs import app as runs_app
 from stabbench.errors import ConfigurationError, StabbenchError
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(runs_app)
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="a suite file, or the name of a shipped suite")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override a value of the suite")]
@@ -47,10 +49,12 @@ def run(
     smoke: Smoke = False,
     store: StoreOption = DEFAULT_STORE,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="run folder; an existing one is resumed")] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="also write the verdict as JUnit XML")] = None,
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
     """Do a suite: train, probe, compare, report. Running it again resumes; finished cells are never done twice."""
+    from stabbench.execution.ci import check_writable, write_ci_files
     from stabbench.execution.terminal import print_verdict
     from stabbench.planning.selection import seconds_of
     from stabbench.runner import RunOptions
@@ -58,6 +62,8 @@ def run(
 
     if executor != "local":
         raise ConfigurationError([f"--executor '{executor}': only 'local' is available in this version"])
+    if junit is not None:
+        check_writable("--junit", junit)
     options = RunOptions(
         suite=suite,
         overrides=_overrides(set_, seeds),
@@ -71,6 +77,7 @@ def run(
         out=out,
     )
     outcome = run_suite(options)
+    write_ci_files(outcome.folder, outcome.verdict, junit)
     if as_json:
         _print_json(outcome.verdict)
     else:
@@ -235,6 +242,9 @@ def main() -> None:
     try:
         app()
     except ConfigurationError as error:
+        from stabbench.execution.ci import announce_problems
+
+        announce_problems(error.problems)
         print(error, file=sys.stderr)
         count = len(error.problems)
         print(f"{count} error{'s' if count != 1 else ''}. {error.note}", file=sys.stderr)

@@ -35,7 +35,7 @@ def build_claims(rows: Sequence[Row], suite: Suite) -> list[Claim]:
     """
     table = Table(rows, suite)
     asked = contrasts(table, suite)
-    found = [_evidence(contrast, table) for contrast in asked]
+    found = [evidence_of(contrast, table) for contrast in asked]
     primary = [i for i, contrast in enumerate(asked) if contrast.primary]
     # A claim that is blocked or cannot be decided still counts among the m claims.
     tested = [None if found[i].blocked or found[i].undecidable else found[i].p for i in primary]
@@ -46,7 +46,8 @@ def build_claims(rows: Sequence[Row], suite: Suite) -> list[Claim]:
     ]
 
 
-def _evidence(contrast: Contrast, table: Table) -> Evidence:
+def evidence_of(contrast: Contrast, table: Table) -> Evidence:
+    """Return what the measurements say about a contrast, by the kind of its metric."""
     if contrast.unresolved:
         blocked: tuple[Verdict, str] = ("not comparable", contrast.unresolved)
         return Evidence(None, None, None, None, no_interval, "", 0, len(table.seeds), blocked=blocked)
