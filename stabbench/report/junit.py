@@ -61,7 +61,7 @@ def junit_xml(verdict: Mapping[str, Any], errors: Sequence[tuple[str, str]] = ()
         verdict: the verdict document.
         errors: (cell, message) of the cells that ended in an error.
     """
-    others = [*_gate_cases(verdict), *_claim_cases(verdict), *_cell_cases(errors)]
+    others = [*_cell_cases(errors), *_gate_cases(verdict), *_claim_cases(verdict)]
     kept = [_run_case(verdict, left_out=max(0, len(others) - MOST_CASES)), *others[:MOST_CASES]]
     root = ElementTree.Element("testsuites", {"name": _attribute(f"stabbench {verdict['suite']}"), **_counts(kept)})
     for name in dict.fromkeys(case.suite for case in kept):
@@ -110,8 +110,8 @@ def _run_case(verdict: Mapping[str, Any], left_out: int) -> Case:
     counted = ", ".join(f"{cells[name]} {name}" for name in ("cached", "done", "errors", "pending"))
     short = f"run {verdict['run']} is {verdict['status']}: {cells['planned']} cells planned = {counted}"
     smoke = (verdict["environment"] or {}).get("smoke")
-    told = [short, "a smoke run, never a verdict" if smoke else sentence(verdict), f"report: {verdict['report']}"]
-    told += [f"{left_out} further cases are left out of this file"] if left_out else []
+    told = [short, *([f"{left_out} further cases are left out of this file"] if left_out else [])]
+    told += [f"report: {verdict['report']}", "a smoke run, never a verdict" if smoke else sentence(verdict)]
     whole = verdict["status"] == "complete"
     return Case("cells", "the run is complete", "pass" if whole else "error", verdict["status"], short, "\n".join(told))
 
