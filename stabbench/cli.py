@@ -11,6 +11,7 @@ import typer
 
 from stabbench.cli_gate import Inconclusive, checked_inconclusive
 from stabbench.cli_gate import app as gate_app
+from stabbench.cli_runs import app as runs_app
 from stabbench.errors import ConfigurationError, StabbenchError
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(gate_app)
+app.add_typer(runs_app)
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="a suite file, or the name of a shipped suite")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override a value of the suite")]
@@ -50,10 +52,12 @@ def run(
     store: StoreOption = DEFAULT_STORE,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="run folder; an existing one is resumed")] = None,
     inconclusive: Inconclusive = "warn",
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="also write the verdict as JUnit XML")] = None,
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
     """Do a suite: train, probe, compare, report. Running it again resumes; finished cells are never done twice."""
+    from stabbench.execution.ci import check_writable, write_ci_files
     from stabbench.execution.terminal import print_verdict, warn_undecided
     from stabbench.planning.selection import seconds_of
     from stabbench.runner import RunOptions
@@ -61,6 +65,8 @@ def run(
 
     if executor != "local":
         raise ConfigurationError([f"--executor '{executor}': only 'local' is available in this version"])
+    if junit is not None:
+        check_writable("--junit", junit)
     options = RunOptions(
         suite=suite,
         overrides=_overrides(set_, seeds),
@@ -76,6 +82,7 @@ def run(
     )
     outcome = run_suite(options)
     warn_undecided(outcome.verdict["gate"], inconclusive)
+    write_ci_files(outcome.folder, outcome.verdict, junit)
     if as_json:
         _print_json(outcome.verdict)
     else:
@@ -240,6 +247,9 @@ def main() -> None:
     try:
         app()
     except ConfigurationError as error:
+        from stabbench.execution.ci import announce_problems
+
+        announce_problems(error.problems)
         print(error, file=sys.stderr)
         count = len(error.problems)
         print(f"{count} error{'s' if count != 1 else ''}. {error.note}", file=sys.stderr)

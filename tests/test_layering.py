@@ -21,7 +21,7 @@ ROWS = [
     ["training"],
     ["compression", "probes"],
     ["execution", "runner"],
-    ["cli_gate", "cli", "pytest_plugin"],
+    ["cli_gate", "cli_runs", "cli", "pytest_plugin"],
 ]
 PLACE = {name: (row, column) for row, names in enumerate(ROWS) for column, name in enumerate(names)}
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -93,7 +93,17 @@ def test_files_are_at_most_300_lines(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["list"], ["show", "r_drop"], ["validate", "quick"], ["plan", "quick"], ["schema"], ["doctor"]],
+    [
+        ["--help"],
+        ["list"],
+        ["show", "r_drop"],
+        ["validate", "quick"],
+        ["plan", "quick"],
+        ["schema"],
+        ["doctor"],
+        ["ls"],
+        ["init"],
+    ],
 )
 def test_light_commands_import_no_torch(arguments: list[str], tmp_path: Path) -> None:
     code = (

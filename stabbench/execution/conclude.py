@@ -103,8 +103,14 @@ def _plan_json(
     cells = [
         {**{n: getattr(cell, n) for n in names}, "key": keys[cell.id], "state": state(cell)} for cell in plan.cells
     ]
-    suite = plan.loaded.suite.name
-    return {"schema": 1, "suite": suite, "store": str(store.root.resolve()), "formula": plan.formula, "cells": cells}
+    return {
+        "schema": 1,
+        "suite": plan.loaded.suite.name,
+        "suite_file": relative(plan.loaded.path),
+        "store": str(store.root.resolve()),
+        "formula": plan.formula,
+        "cells": cells,
+    }
 
 
 def _keep_weights(plan: Plan, store: Store, stored: dict[str, StoredCell]) -> None:

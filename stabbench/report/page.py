@@ -23,6 +23,7 @@ from stabbench.store.run_folder import RunFolder
 
 STATES = {"cached": "●", "done": "●", "error": "✗", "pending": "○"}
 MACHINE_BYTES = 200_000
+DRIFT = 600
 
 
 def build(run: RunFolder) -> Page:
@@ -86,6 +87,8 @@ def _warnings(source: Source, verdict: Mapping[str, Any], smoke: bool) -> list[s
             f"{cells['pending']} are pending."
         )
     found += [f"Unmatched: {visible(e['message'])}" for e in source.run.events if e["event"] == "unmatched"]
+    drift = dict.fromkeys(e["message"] for e in source.run.events if e["event"] == "drift")
+    found += [f"Merged from shards that were not made alike: {visible(text, DRIFT)}" for text in drift]
     if len(source.seeds) < 6 and not smoke:
         floor = 2 / 2 ** len(source.seeds)
         found.append(f"Only {len(source.seeds)} seeds: the exact paired test cannot go below p = {floor:.2g}.")
@@ -133,10 +136,9 @@ def _column(cell: Mapping[str, Any]) -> str:
 
 def _errors(run: RunFolder) -> list[tuple[str, str, str]]:
     """Return (cell, message, traceback) of the cells that ended in an error and were not mended since."""
-    broken = {cell["id"] for cell in run.plan["cells"] if cell["state"] == "error"}
-    last = {e["cell"]: e["error"] for e in run.events if e["event"] == "cell-error" and e["cell"] in broken}
     return [
-        (name, visible(error["message"]), visible(error["traceback"][-3000:], 3000)) for name, error in last.items()
+        (name, visible(error["message"]), visible(error["traceback"][-3000:], 3000))
+        for name, error in run.errors.items()
     ]
 
 

@@ -148,6 +148,19 @@ class Store:
         }
         text = json.dumps(finite(record), indent=1, ensure_ascii=False, allow_nan=False)
         (draft / "cell.json").write_text(text, encoding="utf-8")
+        return self._place(draft, key)
+
+    def adopt(self, cell: StoredCell) -> StoredCell:
+        """Copy a finished cell of another store, whole or not at all; one that is here already is kept."""
+        found = self.get(cell.key)
+        if found is not None:
+            return found
+        with self.draft(cell.key) as draft:
+            shutil.copytree(cell.folder, draft, dirs_exist_ok=True)
+            return self._place(draft, cell.key)
+
+    def _place(self, draft: Path, key: str) -> StoredCell:
+        """Flush a draft and rename it into place; where another writer was first, its cell is kept."""
         _flush(draft)
         target = self.path(key)
         target.parent.mkdir(parents=True, exist_ok=True)

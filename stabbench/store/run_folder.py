@@ -71,6 +71,12 @@ class RunFolder:
         return [event for line in lines if (event := _parsed(line)) is not None]
 
     @cached_property
+    def errors(self) -> dict[str, dict[str, str]]:
+        """Cell → the last error of each cell that ended in one and was not mended since."""
+        broken = {cell["id"] for cell in self.plan["cells"] if cell["state"] == "error"}
+        return {e["cell"]: e["error"] for e in self.events if e["event"] == "cell-error" and e["cell"] in broken}
+
+    @cached_property
     def rows(self) -> list[Row]:
         """All measurements, in the order they were written."""
         return read_rows(self.path / "measurements.parquet")
