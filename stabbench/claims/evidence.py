@@ -83,16 +83,6 @@ def no_interval(level: float) -> None:
     """The interval of an effect that has none."""
 
 
-def mixture(failed: int, runs: int) -> tuple[str, ...]:
-    """Return the note of a claim over failed and finished runs: no interval is sure to hold its level for it.
-
-    How much too short it is stands in reports/statistics.
-    """
-    if not failed:
-        return ()
-    return (f"{failed} of {runs} runs failed, so the interval is of a mixture and may be too short",)
-
-
 def mean(values: Sequence[float]) -> float | None:
     """Return the plain mean; None without values; NaN or infinite where a value is (or where infinities oppose)."""
     if not values:

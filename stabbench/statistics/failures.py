@@ -56,6 +56,10 @@ def newcombe(reference: tuple[int, int], candidate: tuple[int, int], level: floa
     With Wilson limits (lᵢ, uᵢ) around p̂ᵢ: [d − √((p̂₂−l₂)² + (u₁−p̂₁)²), d + √((u₂−p̂₂)² + (p̂₁−l₁)²)]. Source:
     Newcombe (1998), Statistics in Medicine 17:873, method 10.
 
+    It covers 95 % on average over rates, less at some pairs of extreme rates; method 11, corrected for continuity,
+    covers nearly everywhere, but is up to half as wide again as need be and would cost 20 points of power at 10 runs,
+    50 % against 0 % failed (reports/statistics). Boschloo's test beside it holds the level.
+
     Args:
         reference: (failed, runs) of the reference.
         candidate: (failed, runs) of the candidate.
