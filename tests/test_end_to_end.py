@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +122,31 @@ def test_a_second_run_does_nothing_and_says_the_same(finished: tuple[Path, dict[
     assert cells_on_disk(folder) == before
     assert second["cells"]["cached"] == second["cells"]["planned"]
     assert second["claims"] == first["claims"]
+
+
+def test_shards_merged_have_the_claims_of_the_whole_run(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    folder, whole = finished
+    runs = []
+    for name, seeds in (("one", ("0",)), ("two", ("1", "2"))):
+        # A shard's machine has done its own cells only; running it there finds them all.
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "little.yaml").write_text(SUITE)
+        for path in cells_on_disk(folder):
+            if json.loads(Path(path).read_text())["seed"] in seeds:
+                cell = Path(path).parent
+                shutil.copytree(cell, tmp_path / name / cell.relative_to(folder))
+        select = ",".join(f"seed={seed}" for seed in seeds)
+        verdict = verdict_of(stabbench(tmp_path / name, "run", "little.yaml", "--json", "--select", select))
+        assert verdict["cells"]["cached"] == verdict["cells"]["planned"]
+        assert verdict["cells"]["planned"] == 10 * len(seeds)
+        runs.append(f"{name}/{verdict['run']}")
+
+    merged = verdict_of(stabbench(tmp_path, "merge", *runs, "--out", "runs/all", "--json"))
+
+    assert merged["claims"] == whole["claims"]
+    assert merged["failed_runs"] == whole["failed_runs"]
+    assert merged["cells"]["done"] == whole["cells"]["planned"]
+    assert (tmp_path / merged["report"]).stat().st_size > 10_000
 
 
 def test_the_report_is_rendered_again_to_the_same_bytes(finished: tuple[Path, dict[str, Any]]) -> None:

@@ -113,11 +113,15 @@ def unite(
 
 
 def cells_as_made(planned: Iterable[Cell], chosen: Mapping[str, Found]) -> tuple[Cell, ...]:
-    """Return the planned cells, those that are finished with what decided their result where they were made."""
+    """Return the planned cells, those that are finished with what decided their result where they were made.
+
+    One that no shard has gets a key that no store has: a cell that happens to be in the target store was made by
+    another run, and perhaps under other settings.
+    """
     return tuple(
         replace(cell, static=found.stored.record["static"], options=found.entry["options"])
         if (found := chosen.get(cell.id)) is not None
-        else cell
+        else replace(cell, static={**cell.static, "merged": "no shard has this cell"})
         for cell in planned
     )
 
