@@ -21,7 +21,8 @@ class Claim:
     Attributes:
         id: ``metric{at}:candidate@compression:reference@compression``, stable over runs.
         metric: what is compared; see `metrics`.
-        at: coordinates of the metric's value, such as ``{"recipe": "deepwordbug"}``.
+        at: coordinates of the metric's value, such as ``{"recipe": "deepwordbug"}``; ``change_from`` names the
+            compression from which both groups' changes are counted, and everything below is about these changes.
         primary: declared in the suite and adjusted by Holm; all others are unadjusted.
         reference: (variant, compression) that is compared against.
         candidate: (variant, compression) that is judged.

@@ -86,11 +86,14 @@ def claims_of(
     complete = [*rows, *derive(rows, made, suite)]
     claims = build_claims(complete, suite)
     worst = {mismatch.variant: mismatch for mismatch in unmatched}
-    return complete, [_unmatched(claim, worst.get(claim.candidate[0])) for claim in claims]
+    return complete, [_unmatched(claim, worst) for claim in claims]
 
 
-def _unmatched(claim: Claim, mismatch: Mismatch | None) -> Claim:
-    if mismatch is None or claim.candidate[0] == claim.reference[0]:
+def _unmatched(claim: Claim, worst: Mapping[str, Mismatch]) -> Claim:
+    variants = (claim.candidate[0], claim.reference[0])
+    # Two candidates that each match the reference match each other.
+    mismatch = next((worst[variant] for variant in variants if variant in worst), None)
+    if mismatch is None or variants[0] == variants[1]:
         return claim
     return replace(claim, verdict="not comparable", reason=f"unmatched trials: {mismatch}")
 

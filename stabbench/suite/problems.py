@@ -108,7 +108,7 @@ def _told(item: Mapping[str, Any], base: KeyPath) -> tuple[KeyPath, str]:
     if kind == "form":
         return path, f"{item['msg']}; found {value}"
     field = ".".join(str(part) for part in path)
-    if path[:2] == ("compare", "primary") and "at" in path[3:-1]:
+    if path[:2] in (("compare", "primary"), ("compare", "contrasts")) and "at" in path[3:-1]:
         return path, f"{FORMS['compare.primary.at']}; found {value}"
     if kind.endswith("_type") and field in FORMS:
         return path, f"{FORMS[field]}; found {value}"

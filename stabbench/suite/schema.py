@@ -122,11 +122,23 @@ class PrimaryClaim(Strict):
     compression: str = "dense"
 
 
+class ContrastClaim(Strict):
+    """A secondary claim between any two groups: each is [variant, compression]."""
+
+    metric: str
+    at: dict[str, str | int | float] = Field(default_factory=dict)
+    reference: list[str] = Field(description="[variant, compression] compared against")
+    candidate: list[str] = Field(description="[variant, compression] judged")
+
+
 class Compare(Strict):
     """What is compared with what, and how surely."""
 
     reference: str = "baseline"
     primary: list[str | PrimaryClaim] | None = Field(None, max_length=3)
+    contrasts: list[ContrastClaim] = Field(
+        default_factory=list, description="secondary claims between any two groups, unadjusted"
+    )
     margins: dict[str, float] = Field(
         default_factory=dict, description="metric → largest difference that is no difference"
     )
