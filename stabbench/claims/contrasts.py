@@ -10,6 +10,7 @@ from stabbench.claims.evidence import Contrast
 from stabbench.claims.metrics import METRICS, Metric, metric_named
 from stabbench.claims.table import Table, compression_labels
 from stabbench.records import DENSE, Coordinate
+from stabbench.suite.claims import primary_entries as primary_entries
 from stabbench.suite.metrics import CHANGE_FROM
 from stabbench.suite.schema import ContrastClaim, PrimaryClaim, Suite
 
@@ -30,24 +31,6 @@ def contrasts(table: Table, suite: Suite) -> list[Contrast]:
         if contrast.reference != contrast.candidate:
             found.setdefault(contrast.id, contrast)
     return list(found.values())
-
-
-def primary_entries(suite: Suite) -> list[PrimaryClaim]:
-    """Return the declared entries; by default accuracy, train.failed and one robustness metric the suite measures."""
-    declared = suite.compare.primary
-    if declared is None:
-        robustness = [PrimaryClaim(metric="noise.mce")] if "noise" in suite.probes else _attacked(suite)
-        declared = ["accuracy", "train.failed", *robustness[:1]]
-    return [PrimaryClaim(metric=entry) if isinstance(entry, str) else entry for entry in declared]
-
-
-def _attacked(suite: Suite) -> list[PrimaryClaim]:
-    """The first recipe of the attack probe, by name where the suite names it."""
-    if "attack" not in suite.probes:
-        return []
-    recipes = suite.probes["attack"].get("recipes") or []
-    at = {"recipe": recipes[0]} if recipes else {}
-    return [PrimaryClaim(metric="attack.accuracy_under_attack", at=at)]
 
 
 def _primary(table: Table, suite: Suite) -> Iterator[Contrast]:

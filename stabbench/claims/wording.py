@@ -48,8 +48,11 @@ def group_text(claim: Claim, value: float | None) -> str:
 
 
 def percent_of(level: float) -> str:
-    """Return a coverage as a percentage without needless digits: ``95``, ``98.3``."""
-    return f"{100 * level:.3g}"
+    """Return a coverage as a percentage without needless digits: ``95``, ``98.3``, ``99.88``; never a rounded 100."""
+    missing = 100 * (1 - level)
+    if not 0 < missing < 0.5:
+        return f"{100 * level:.3g}"
+    return f"{100 * level:.{1 - math.floor(math.log10(missing))}f}"
 
 
 def p_text(p: float | None) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from stabbench.claims.build import build_claims
 from stabbench.claims.claim import Claim
 from stabbench.claims.derive import derive
+from stabbench.claims.looks import UNMATCHED
 from stabbench.execution.matching import Mismatch
 from stabbench.records import DENSE, Cell, Measurement, Row
 from stabbench.store.cells import StoredCell
@@ -95,7 +96,7 @@ def _unmatched(claim: Claim, worst: Mapping[str, Mismatch]) -> Claim:
     mismatch = next((worst[variant] for variant in variants if variant in worst), None)
     if mismatch is None or variants[0] == variants[1]:
         return claim
-    return replace(claim, verdict="not comparable", reason=f"unmatched trials: {mismatch}")
+    return replace(claim, verdict="not comparable", reason=f"{UNMATCHED}: {mismatch}")
 
 
 def _marked(row: Row, failed: Mapping[tuple[str, str], bool]) -> Row:

@@ -27,17 +27,26 @@ class Outcome:
         folder: the run's folder.
         verdict: the verdict document.
         exit_code: 0 complete, 3 incomplete, 130 interrupted.
+        looks: with adaptive seeds how the looks ended, in words; else empty.
     """
 
     folder: RunFolder
     verdict: dict[str, Any]
     exit_code: int
+    looks: str = ""
 
 
 def conclude(
-    plan: Plan, store: Store, folder: RunFolder, errors: Mapping[str, dict[str, str]], *, interrupted: bool, smoke: bool
+    plan: Plan,
+    store: Store,
+    folder: RunFolder,
+    errors: Mapping[str, dict[str, str]],
+    *,
+    interrupted: bool,
+    smoke: bool,
+    looks: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Collect, decide, write, report; `errors` are those of this run's cells, by id."""
+    """Collect, decide, write, report; `errors` are those of this run's cells, by id, `looks` how its looks ended."""
     suite = plan.loaded.suite
     stored = finished(plan.cells, store)
     broken = {cell_id: error for cell_id, error in errors.items() if cell_id not in stored}
@@ -47,7 +56,8 @@ def conclude(
     numbers = counts(plan.cells, stored, plan.cached, broken)
     complete = numbers["errors"] == numbers["pending"] == 0
     status: RunStatus = "interrupted" if interrupted else "complete" if complete else "incomplete"
-    folder.write_json("plan.json", _plan_json(plan, store, stored, broken))
+    looked = {} if looks is None else {"looks": dict(looks)}
+    folder.write_json("plan.json", {**_plan_json(plan, store, stored, broken), **looked})
     folder.write_rows(rows)
     for mismatch in unmatched:
         folder.append({"event": "unmatched", "time": now(), "message": str(mismatch)})
@@ -64,7 +74,8 @@ def conclude(
     folder.write_json("verdict.json", verdict)
     _keep_weights(plan, store, stored)
     write_report(folder)
-    return Outcome(folder, verdict, 130 if interrupted else 0 if complete else 3)
+    code = 130 if interrupted else 0 if complete else 3
+    return Outcome(folder, verdict, code, "" if looks is None else looks["text"])
 
 
 def write_report(folder: RunFolder, output: Path | None = None) -> Path:

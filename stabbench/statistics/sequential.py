@@ -285,3 +285,10 @@ def outcomes(
 def _mean_and_error(sums: Floats, squares: Floats, n: int) -> tuple[Floats, Floats]:
     mean = sums / n
     return mean, np.sqrt(np.maximum(squares - n * mean**2, 0.0) / (n - 1) / n)
+
+
+@cache
+def expected_seeds(design: Design, effect: float, alpha: float = 0.05, draws: int = 4000) -> float:
+    """Return the mean number of seeds at a true effect in SDs of the paired difference: `draws` seeded experiments."""
+    x = np.random.default_rng(0).standard_normal((draws, design.looks[-1]))
+    return float(outcomes(design, x + effect, alpha).seeds.mean())

@@ -102,6 +102,24 @@ def _defaults(probe: str) -> dict[str, Any]:
     return registry.card("probes", probe).defaults() if probe in registry.names("probes") else {}
 
 
+def primary_entries(suite: Suite) -> list[PrimaryClaim]:
+    """Return the declared entries; by default accuracy, train.failed and one robustness metric the suite measures."""
+    declared = suite.compare.primary
+    if declared is None:
+        robustness = [PrimaryClaim(metric="noise.mce")] if "noise" in suite.probes else _attacked(suite)
+        declared = ["accuracy", "train.failed", *robustness[:1]]
+    return [PrimaryClaim(metric=entry) if isinstance(entry, str) else entry for entry in declared]
+
+
+def _attacked(suite: Suite) -> list[PrimaryClaim]:
+    """The first recipe of the attack probe, by name where the suite names it."""
+    if "attack" not in suite.probes:
+        return []
+    recipes = suite.probes["attack"].get("recipes") or []
+    at = {"recipe": recipes[0]} if recipes else {}
+    return [PrimaryClaim(metric="attack.accuracy_under_attack", at=at)]
+
+
 def compression_labels(suite: Suite) -> list[str]:
     """Return the label of every chain of compressors, in suite order."""
     return [entry if isinstance(entry, str) else "+".join(entry) for entry in suite.compressions]

@@ -113,6 +113,20 @@ class CrossedSeeds(Strict):
     order: int = Field(ge=1)
 
 
+class AdaptiveSeeds(Strict):
+    """As many seeds as one primary claim needs to be decided, looked at several times from `min` to `max`."""
+
+    min: int = Field(6, ge=3, description="seeds at the first look")
+    max: int = Field(25, description="most seeds")
+    until: str = Field(description="metric of the primary claim that decides when to stop")
+
+
+class SeedsAtLook(AdaptiveSeeds):
+    """Adaptive seeds as of one look; made by a run, never written in a suite file."""
+
+    count: int
+
+
 class PrimaryClaim(Strict):
     """One declared claim: a metric, where several values exist a coordinate, and which groups."""
 
@@ -173,7 +187,9 @@ class Suite(Strict):
     task: Task = Field(default_factory=Task)
     data: Data
     model: Annotated[Model, BeforeValidator(_single, json_schema_input_type=str | Model)]
-    seeds: int | list[int] | CrossedSeeds = Field(5, description="N: 0 … N-1; a list; or {init: N, order: M} crossed")
+    seeds: int | list[int] | CrossedSeeds | AdaptiveSeeds = Field(
+        5, description="N: 0 … N-1; a list; {init: N, order: M} crossed; or {min: N, max: M, until: CLAIM} adaptive"
+    )
     train: TrainOptions = Field(default_factory=TrainOptions)
     variants: dict[str, Variant] = Field(min_length=1)
     probes: dict[str, Options] = Field(default_factory=_accuracy)
