@@ -85,6 +85,22 @@ def test_the_chance_of_a_decision_counts_equivalence_too(judge) -> None:
     assert ending(look, claims) == ("open", "look 4 of 5, 18 of at most 25 seeds: accuracy is not decided")
 
 
+def test_pairs_that_a_failed_run_takes_out_are_expected_to_go_on_missing(make_suite, make_rows) -> None:
+    suite = make_suite(seeds={**ADAPTIVE, "until": "noise.accuracy"}, compare={"primary": ["noise.accuracy"]})
+    rows = make_rows("noise.accuracy", "baseline", [0.6] * 18)
+    rows += make_rows("noise.accuracy", "stabilized", list(0.6 + 0.01 + NOISE[:18]))
+    rows += make_rows("train.failed", "baseline", [float(i < 6) for i in range(18)])
+
+    claim = only(build_claims(rows, suite), "noise.accuracy")
+
+    used = 0.01 + NOISE[6:18]
+    margin, last = 0.02, round(12 * 25 / 18)
+    final = DESIGN.level(4), DESIGN.level(4, 0.10)
+    expected = chance_of_decision(used.mean(), stats.sem(used), 12, last, final[0], margin, final[1])
+    assert (claim.n_used, claim.n_planned) == (12, 18)
+    assert claim.chance == pytest.approx(expected)
+
+
 def test_without_a_margin_to_meet_no_effect_is_futile(judge) -> None:
     look, claims, gains = judge(18, 0.0, margins={"accuracy": 0.0})
 

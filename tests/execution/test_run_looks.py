@@ -221,6 +221,14 @@ def test_a_selection_of_later_seeds_is_a_mistake(study: Study) -> None:
         study.looks("seed=7,kind=train")
 
 
+def test_fresh_starts_at_the_first_look_whatever_is_in_the_store(study: Study) -> None:
+    study.run(gain(0.05))
+
+    looks = Looks(make_plan(study.loaded, study.store, fresh=True), study.store, fresh=True)
+
+    assert (looks.judged, looks.plan.cached, len(looks.plan.cells)) == (None, frozenset(), 6 * 2 * 2 + 1)
+
+
 def test_fixed_seeds_are_one_look(tmp_path: Path) -> None:
     study = Study(tmp_path, SUITE.replace("{min: 6, max: 25, until: accuracy}", "3"))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from stabbench.statistics.multiplicity import holm_levels
 from stabbench.statistics.sequential import (
     Design,
     chance_of_decision,
+    expected_seeds,
     holm_levels_at,
     looks_between,
     outcomes,
@@ -89,7 +92,7 @@ def test_two_looks_spend_what_an_integral_over_both_says() -> None:
 
 
 @pytest.mark.parametrize("spending", ["obrien-fleming", "pocock"])
-@pytest.mark.parametrize("looks", [(6, 9, 13, 18, 25), (3, 5, 8)])
+@pytest.mark.parametrize("looks", [(6, 9, 13, 18, 25), (3, 5, 8), (3, 60)])
 def test_each_look_spends_its_share_of_the_error(spending: str, looks: tuple[int, ...]) -> None:
     design = Design(looks, spending)  # type: ignore[arg-type]
     draws = 60_000
@@ -188,6 +191,26 @@ def test_without_any_spread_the_chance_is_none_or_certain() -> None:
     assert chance_of_decision(0.0, 0.0, 6, 25, 0.04) == 0.0
     assert chance_of_decision(0.3, 0.0, 6, 25, 0.04) == 1.0
     assert chance_of_decision(0.0, 0.0, 6, 25, 0.04, margin=0.01) == 1.0
+
+
+def test_the_expected_seeds_are_those_of_a_simulation_of_its_own() -> None:
+    x = np.random.default_rng(21).standard_normal((20_000, 25)) + 0.8
+
+    assert expected_seeds(DEFAULT, 0.8) == pytest.approx(outcomes(DEFAULT, x).seeds.mean(), abs=0.3)
+    assert expected_seeds(DEFAULT, 3.0) < expected_seeds(DEFAULT, 1.2) < expected_seeds(DEFAULT, 0.6)
+
+
+def test_the_report_of_the_simulation_still_comes_out() -> None:
+    """``reports/statistics/sequential.md`` is made by this code; few experiments show that it runs."""
+    file = Path(__file__).parents[2] / "suites" / "bench_sequential.py"
+    spec = importlib.util.spec_from_file_location("bench_sequential", file)
+    assert spec is not None
+    assert spec.loader is not None
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+
+    assert "| obrien-fleming | 6% |" in bench.choice_table(300)
+    assert len(bench.shapes_table(DEFAULT, 300).splitlines()) == 2 + len(bench.SHAPES)
 
 
 def test_at_a_level_that_is_the_share_holm_is_holm() -> None:
