@@ -8,6 +8,7 @@ holds the error of the family whichever claim stopped the looks. Secondary claim
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -69,8 +70,8 @@ class Look:
         return holm_levels_at(p_values, alpha, lambda share: self.design.level(self.index, share))
 
     def chance(self, claim: Claim, share: float) -> float | None:
-        """Return the chance that the last look decides a claim, or None where it has no interval to judge by."""
-        if claim.interval is None or claim.effect is None or claim.n_used < 2:
+        """Return the chance that the last look decides a claim, or None where it has no finite interval."""
+        if claim.interval is None or claim.effect is None or not all(map(math.isfinite, claim.interval)):
             return None
         from scipy.special import stdtrit
 

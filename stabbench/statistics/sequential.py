@@ -23,6 +23,10 @@ FEWEST_BETWEEN = 2
 CELLS = 100
 NODES = 24
 STEPS = 4001
+LEAST = 1e-15
+"""A look that may spend less than this spends it all the same, which nobody will notice."""
+FARTHEST = 8.0
+"""Where the cells end in z: what lies beyond has a chance of 1e-15."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +94,19 @@ def _levels(looks: tuple[int, ...], spending: Spending, alpha: float) -> tuple[f
     from scipy.special import ndtr, ndtri, stdtrit
 
     shares = [spent(spending, n / looks[-1], alpha) for n in looks]
-    levels = [shares[0]]
+    levels = [max(shares[0], LEAST)]
     chain, mass = np.empty(0), np.empty(0)
     for k, n in enumerate(looks):
         step = None
         if k:
             step = _step(chain, looks[k - 1], n)
             levels.append(_level_spending(shares[k] - shares[k - 1], step, mass, n))
-        # The chain is symmetric, so a cell of r > 0 stands for −r too.
-        z = np.linspace(0.0, float(-ndtri(levels[k] / 2)), CELLS + 1)
-        edges, middle = (_correlation(stdtrit(n - 1, ndtr(x)), n) for x in (z, (z[1:] + z[:-1]) / 2))
+        # The chain is symmetric, so a cell of r > 0 stands for −r too. Quantiles are those of the lower tail, which
+        # keeps its digits where the upper one is 1.
+        z = np.linspace(0.0, min(float(-ndtri(levels[k] / 2)), FARTHEST), CELLS + 1)
+        edges, middle = (_correlation(-stdtrit(n - 1, ndtr(-x)), n) for x in (z, (z[1:] + z[:-1]) / 2))
         if step is None:
-            mass = 2 * np.diff(ndtr(z))
+            mass = -2 * np.diff(ndtr(-z))
         else:
             mass = np.diff([float(mass @ (step(edge) - step(-edge))) for edge in edges])
         chain = middle
@@ -139,10 +144,10 @@ def _level_spending(increment: float, step: Callable[[float], Floats], mass: Flo
     """Return the level at which the chance of crossing now, and not before, is `increment`: bisection of its log."""
     from scipy.special import stdtrit
 
-    low, high = math.log(1e-12), 0.0
+    low, high = math.log(LEAST), 0.0
     for _ in range(50):
         middle = (low + high) / 2
-        c = float(_correlation(np.array(stdtrit(n - 1, 1 - math.exp(middle) / 2)), n))
+        c = float(_correlation(np.array(-stdtrit(n - 1, math.exp(middle) / 2)), n))
         crossed = float(mass @ (1 - step(c) + step(-c)))
         low, high = (low, middle) if crossed > increment else (middle, high)
     return math.exp(low)
@@ -226,7 +231,7 @@ def _chances(
 def _quantile(n: int, level: float) -> float:
     from scipy.special import stdtrit
 
-    return float(stdtrit(n - 1, 1 - level / 2))
+    return float(-stdtrit(n - 1, level / 2))
 
 
 @dataclass(frozen=True)
