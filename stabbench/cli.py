@@ -86,7 +86,7 @@ def run(
     if as_json:
         _print_json(outcome.verdict)
     else:
-        print_verdict(outcome.verdict, smoke=smoke, command=_again())
+        print_verdict(outcome.verdict, smoke=smoke, command=_again(), looks=outcome.looks)
     raise typer.Exit(outcome.exit_code)
 
 

@@ -22,12 +22,14 @@ from stabbench.claims.gate import Inconclusive
 from stabbench.errors import ConfigurationError
 from stabbench.execution.conclude import Outcome, conclude, now
 from stabbench.execution.job import Study, jobs_for
+from stabbench.execution.looks import Looks
 from stabbench.execution.pool import Pool
 from stabbench.execution.progress import RunProgress
 from stabbench.execution.terminal import print_warnings
 from stabbench.planning.keys import resolve
-from stabbench.planning.plan import Plan, formula, make_plan
-from stabbench.planning.selection import selected, smoke
+from stabbench.planning.plan import Plan, make_plan
+from stabbench.planning.selection import smoke
+from stabbench.records import Cell
 from stabbench.store.cells import Store
 from stabbench.store.environment import describe
 from stabbench.store.run_folder import RunFolder
@@ -74,14 +76,18 @@ def load(options: RunOptions) -> LoadedSuite:
 
 
 def plan_for(options: RunOptions) -> tuple[Plan, Store]:
-    """Return the plan of a run and the store it was resolved against."""
-    loaded = load(options)
+    """Return the plan of a run and the store it was resolved against.
+
+    With adaptive seeds: of all that there may be, unless the seeds that are done have decided already.
+    """
     store = Store(options.store)
-    plan = make_plan(loaded, store, fresh=options.fresh)
-    cells = selected(plan.cells, options.select)
-    ids = {cell.id for cell in cells}
-    cached = plan.cached & ids
-    return replace(plan, cells=cells, cached=cached, formula=formula(loaded, plan.cells)), store
+    looks = _looks(options, store)
+    judged = looks.judged or {}
+    return (replace(looks.plan, stopped=judged["text"]) if looks.ended and judged else looks.most), store
+
+
+def _looks(options: RunOptions, store: Store) -> Looks:
+    return Looks(make_plan(load(options), store, fresh=options.fresh), store, options.select, fresh=options.fresh)
 
 
 def run(options: RunOptions) -> Outcome:
@@ -92,20 +98,28 @@ def run(options: RunOptions) -> Outcome:
         AssetError: a model or data set cannot be had; nothing was run.
     """
     started = datetime.now(UTC)
-    plan, store = plan_for(options)
-    print_warnings(plan.loaded)
-    if plan.pending:
-        check_inputs(plan.loaded, offline=options.offline)
+    store = Store(options.store)
+    looks = _looks(options, store)
+    print_warnings(looks.plan.loaded)
+    if options.fresh or looks.todo():
+        check_inputs(looks.plan.loaded, offline=options.offline)
     store.sweep()
-    folder = _run_folder(options, plan, started)
+    folder = _run_folder(options, looks.plan, started)
     if options.fresh:
-        _forget(plan, store)
+        _forget(looks.most, store)
     folder.append({"event": "run-started", "time": now(), "pid": os.getpid()})
     errors: dict[str, dict[str, str]] = {}
-    interrupted = _work(options, plan, store, folder, errors) if plan.pending else False
+    interrupted = _work(options, looks, store, folder, errors)
     store.sweep()
     outcome = conclude(
-        plan, store, folder, errors, interrupted=interrupted, smoke=options.smoke, inconclusive=options.inconclusive
+        looks.plan,
+        store,
+        folder,
+        errors,
+        interrupted=interrupted,
+        smoke=options.smoke,
+        inconclusive=options.inconclusive,
+        looks=looks.summary(),
     )
     folder.append({"event": "run-finished", "time": now(), "status": outcome.verdict["status"]})
     return outcome
@@ -167,13 +181,39 @@ def _forget(plan: Plan, store: Store) -> None:
             store.drop(key)
 
 
-def _work(options: RunOptions, plan: Plan, store: Store, folder: RunFolder, errors: dict[str, dict[str, str]]) -> bool:
-    """Do the pending cells; return whether the user interrupted."""
-    suite = plan.loaded.suite
-    minutes = suite.budget.minutes
+def _work(
+    options: RunOptions, looks: Looks, store: Store, folder: RunFolder, errors: dict[str, dict[str, str]]
+) -> bool:
+    """Do what is missing, look by look; return whether the user interrupted."""
+    minutes = looks.plan.loaded.suite.budget.minutes
     seconds = options.max_seconds or (minutes * 60 if minutes else None)
-    trained = {cell.id for cell in plan.cells if cell.kind == "train" and cell.id in plan.cached}
-    with RunProgress(len(plan.cells), len(plan.cached)) as progress:
+    deadline = time.monotonic() + seconds if seconds else None
+    try:
+        with _termination_as_interrupt():
+            while True:
+                if todo := looks.todo(errors):
+                    _do(options, looks, todo, store, folder, errors, deadline)
+                if not looks.advance(errors):
+                    return False
+                assert looks.judged is not None
+                folder.append({"event": "look", "time": now(), **looks.judged})
+                print(looks.judged["text"], file=sys.stderr)
+    except KeyboardInterrupt:
+        return True
+
+
+def _do(
+    options: RunOptions,
+    looks: Looks,
+    todo: list[Cell],
+    store: Store,
+    folder: RunFolder,
+    errors: dict[str, dict[str, str]],
+    deadline: float | None,
+) -> None:
+    """Do the cells of `todo`."""
+    plan, done = looks.plan, looks.done()
+    with RunProgress(len(plan.cells), len(done)) as progress:
 
         def on_event(event: dict[str, Any]) -> None:
             note = _note(event, store)
@@ -184,16 +224,12 @@ def _work(options: RunOptions, plan: Plan, store: Store, folder: RunFolder, erro
 
         pool = Pool(
             study=Study.of(plan.loaded, str(store.root.resolve()), offline=options.offline),
-            jobs=options.jobs or suite.budget.jobs,
+            jobs=options.jobs or plan.loaded.suite.budget.jobs,
             on_event=on_event,
-            deadline=time.monotonic() + seconds if seconds else None,
+            deadline=deadline,
         )
-        try:
-            with _termination_as_interrupt():
-                pool.run(jobs_for(plan.cells, [cell.id for cell in plan.pending]), trained)
-        except KeyboardInterrupt:
-            return True
-    return False
+        trained = {cell.id for cell in plan.cells if cell.kind == "train" and cell.id in done}
+        pool.run(jobs_for(plan.cells, [cell.id for cell in todo]), trained)
 
 
 def _note(event: dict[str, Any], store: Store) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from stabbench.claims import failure, latency, level, spread
 from stabbench.claims.claim import Claim, Verdict
 from stabbench.claims.contrasts import contrasts
 from stabbench.claims.evidence import Contrast, Evidence, no_interval
+from stabbench.claims.looks import Look, as_run, look_of, primary_note, secondary_note
 from stabbench.claims.metrics import Kind
 from stabbench.claims.table import Predictions, Table
 from stabbench.claims.wording import effect_text, p_text, percent_of
@@ -34,18 +36,48 @@ def build_claims(rows: Sequence[Row], suite: Suite, predictions: Predictions | N
         suite: says which variant is the reference, which claims are primary, the margins and the level.
         predictions: answers per text: with them a claim about accuracy also tells its interval over new texts.
     """
+    suite = as_run(suite, rows)
     table = Table(rows, suite, predictions)
     asked = contrasts(table, suite)
-    return decide(asked, [evidence_of(contrast, table) for contrast in asked], suite.compare.level)
+    return decide(asked, [evidence_of(contrast, table) for contrast in asked], suite.compare.level, look_of(suite))
 
 
-def decide(asked: Sequence[Contrast], found: Sequence[Evidence], level: float) -> list[Claim]:
-    """Return the claims of contrasts with their evidence: Holm over the primary ones, `level` for the others."""
+def decide(asked: Sequence[Contrast], found: Sequence[Evidence], level: float, look: Look | None = None) -> list[Claim]:
+    """Return the claims of contrasts with their evidence: Holm over the primary ones, `level` for the others.
+
+    With adaptive seeds the primary ones have the levels of the `look` at which the run stopped.
+    """
     primary = [i for i, contrast in enumerate(asked) if contrast.primary]
     # A claim that is blocked or cannot be decided still counts among the m claims.
     tested = [None if found[i].blocked or found[i].undecidable else found[i].p for i in primary]
-    adjusted = dict(zip(primary, holm_levels(tested, 1 - level), strict=True))
-    return [_claim(contrast, found[i], 1 - adjusted[i] if i in adjusted else level) for i, contrast in enumerate(asked)]
+    if look is None:
+        adjusted = dict(zip(primary, holm_levels(tested, 1 - level), strict=True))
+        return [
+            _claim(contrast, found[i], 1 - adjusted[i] if i in adjusted else level) for i, contrast in enumerate(asked)
+        ]
+    levels = dict(zip(primary, look.levels(tested, 1 - level), strict=True))
+    return [
+        _at_look(look, contrast, found[i], *levels[i])
+        if i in levels
+        else _secondary_at_look(look, _claim(contrast, found[i], level))
+        for i, contrast in enumerate(asked)
+    ]
+
+
+def _at_look(look: Look, contrast: Contrast, evidence: Evidence, share: float, level: float) -> Claim:
+    """Return a primary claim at the level of this look, with what its reader must know of the looks."""
+    claim = _claim(contrast, evidence, 1 - level, look.equivalence_level)
+    if claim.metric == look.until and claim.verdict == "inconclusive" and not look.is_last:
+        claim = replace(claim, chance=look.chance(claim, share))
+    return _with_note(claim, primary_note(look, claim, share))
+
+
+def _secondary_at_look(look: Look, claim: Claim) -> Claim:
+    return claim if claim.n_seeds is None else _with_note(claim, secondary_note(look))
+
+
+def _with_note(claim: Claim, note: str) -> Claim:
+    return replace(claim, reason=f"{claim.reason}; {note}", method_notes=(*claim.method_notes, note))
 
 
 def evidence_of(contrast: Contrast, table: Table) -> Evidence:
@@ -56,9 +88,9 @@ def evidence_of(contrast: Contrast, table: Table) -> Evidence:
     return _EVIDENCE[contrast.metric.kind](contrast, table)
 
 
-def _claim(contrast: Contrast, evidence: Evidence, confidence: float) -> Claim:
+def _claim(contrast: Contrast, evidence: Evidence, confidence: float, equivalence: float = EQUIVALENCE_LEVEL) -> Claim:
     interval = evidence.interval(confidence)
-    verdict, reason = _verdict(contrast, evidence, confidence)
+    verdict, reason = _verdict(contrast, evidence, confidence, equivalence)
     return Claim(
         id=contrast.id,
         metric=contrast.metric.name,
@@ -83,20 +115,20 @@ def _claim(contrast: Contrast, evidence: Evidence, confidence: float) -> Claim:
     )
 
 
-def _verdict(contrast: Contrast, evidence: Evidence, confidence: float) -> tuple[Verdict, str]:
+def _verdict(contrast: Contrast, evidence: Evidence, confidence: float, equivalence: float) -> tuple[Verdict, str]:
     """Return the verdict and why, in this order: blocked, undecidable, equivalent, decided, inconclusive."""
     if evidence.blocked:
         return evidence.blocked
     interval = evidence.interval(confidence)
     if evidence.undecidable or interval is None:
         return "inconclusive", evidence.undecidable or "there is no interval"
-    if within(evidence.interval(EQUIVALENCE_LEVEL), contrast.margin):
-        return "equivalent", f"the 90 % interval lies inside ±{_margin_text(contrast)}"
-    return _decided(contrast, evidence, interval, confidence)
+    if within(evidence.interval(equivalence), contrast.margin):
+        return "equivalent", f"the {percent_of(equivalence)} % interval lies inside ±{_margin_text(contrast)}"
+    return _decided(contrast, evidence, interval, confidence, equivalence)
 
 
 def _decided(
-    contrast: Contrast, evidence: Evidence, interval: tuple[float, float], confidence: float
+    contrast: Contrast, evidence: Evidence, interval: tuple[float, float], confidence: float, equivalence: float
 ) -> tuple[Verdict, str]:
     """Decide by p below its level and an interval without 0: both, or not at all."""
     span = f"the {percent_of(confidence)} % interval"
@@ -113,7 +145,9 @@ def _decided(
             "excludes 0" if outside else "holds 0"
         )
     return "inconclusive", f"{span} holds 0" + (
-        "" if contrast.margin is None else f" and the 90 % interval reaches beyond ±{_margin_text(contrast)}"
+        ""
+        if contrast.margin is None
+        else f" and the {percent_of(equivalence)} % interval reaches beyond ±{_margin_text(contrast)}"
     )
 
 

@@ -21,7 +21,8 @@ class Claim:
     Attributes:
         id: ``metric{at}:candidate@compression:reference@compression``, stable over runs.
         metric: what is compared; see `metrics`.
-        at: coordinates of the metric's value, such as ``{"recipe": "deepwordbug"}``.
+        at: coordinates of the metric's value, such as ``{"recipe": "deepwordbug"}``; ``change_from`` names the
+            compression from which both groups' changes are counted, and everything below is about these changes.
         primary: declared in the suite and adjusted by Holm; all others are unadjusted.
         reference: (variant, compression) that is compared against.
         candidate: (variant, compression) that is judged.
@@ -40,6 +41,7 @@ class Claim:
         n_used: units the effect rests on: seed pairs, or fresh processes.
         n_planned: units planned.
         reference_run: the other run, for claims across runs.
+        chance: with adaptive seeds, the chance that the last look decides the claim; not part of the JSON.
         method_notes: what stands beside the test, such as the sign-flip p with its floor; not part of the JSON.
     """
 
@@ -63,12 +65,13 @@ class Claim:
     n_used: int
     n_planned: int
     reference_run: str | None = None
+    chance: float | None = None
     method_notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the claim with the keys of DESIGN §10, fit for strict JSON."""
         content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        del content["method_notes"]
+        del content["method_notes"], content["chance"]
         return {name: finite(value) for name, value in content.items()}
 
     @classmethod

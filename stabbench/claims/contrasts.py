@@ -1,4 +1,4 @@
-"""Which contrasts a suite asks for: the declared primary ones, and the secondary ones its measurements allow."""
+"""Which contrasts a suite asks for: the declared ones, and the secondary ones that its measurements allow."""
 
 from __future__ import annotations
 
@@ -10,37 +10,27 @@ from stabbench.claims.evidence import Contrast
 from stabbench.claims.metrics import METRICS, Metric, metric_named
 from stabbench.claims.table import Table, compression_labels
 from stabbench.records import DENSE, Coordinate
-from stabbench.suite.schema import PrimaryClaim, Suite
+from stabbench.suite.claims import primary_entries as primary_entries
+from stabbench.suite.metrics import CHANGE_FROM
+from stabbench.suite.schema import ContrastClaim, PrimaryClaim, Suite
 
 
 def contrasts(table: Table, suite: Suite) -> list[Contrast]:
     """Return the primary contrasts in declared order, then the secondary ones; none twice, none of a group with itself.
 
-    Which primary contrasts there are depends on the suite alone, so that a crashed probe cannot remove one.
+    Which declared contrasts there are depends on the suite alone, so that a crashed probe cannot remove one.
     """
     found: dict[str, Contrast] = {}
-    for contrast in (*_primary(table, suite), *_between_variants(table, suite), *_within_variants(table, suite)):
+    for contrast in (
+        *_primary(table, suite),
+        *_declared(table, suite),
+        *_between_variants(table, suite),
+        *_within_variants(table, suite),
+        *_changes(table, suite),
+    ):
         if contrast.reference != contrast.candidate:
             found.setdefault(contrast.id, contrast)
     return list(found.values())
-
-
-def primary_entries(suite: Suite) -> list[PrimaryClaim]:
-    """Return the declared entries; by default accuracy, train.failed and one robustness metric the suite measures."""
-    declared = suite.compare.primary
-    if declared is None:
-        robustness = [PrimaryClaim(metric="noise.mce")] if "noise" in suite.probes else _attacked(suite)
-        declared = ["accuracy", "train.failed", *robustness[:1]]
-    return [PrimaryClaim(metric=entry) if isinstance(entry, str) else entry for entry in declared]
-
-
-def _attacked(suite: Suite) -> list[PrimaryClaim]:
-    """The first recipe of the attack probe, by name where the suite names it."""
-    if "attack" not in suite.probes:
-        return []
-    recipes = suite.probes["attack"].get("recipes") or []
-    at = {"recipe": recipes[0]} if recipes else {}
-    return [PrimaryClaim(metric="attack.accuracy_under_attack", at=at)]
 
 
 def _primary(table: Table, suite: Suite) -> Iterator[Contrast]:
@@ -54,7 +44,21 @@ def _primary(table: Table, suite: Suite) -> Iterator[Contrast]:
             yield resolved(table, suite, entry, groups)
 
 
-def resolved(table: Table, suite: Suite, entry: PrimaryClaim, groups: tuple[Group, Group]) -> Contrast:
+def _declared(table: Table, suite: Suite) -> Iterator[Contrast]:
+    """The entries of `compare.contrasts`: any two groups."""
+    for entry in suite.compare.contrasts:
+        groups = ((entry.reference[0], entry.reference[1]), (entry.candidate[0], entry.candidate[1]))
+        yield resolved(table, suite, entry, groups, primary=False)
+
+
+def resolved(
+    table: Table,
+    suite: Suite,
+    entry: PrimaryClaim | ContrastClaim,
+    groups: tuple[Group, Group],
+    *,
+    primary: bool = True,
+) -> Contrast:
     """Return the contrast of a declared metric between two groups (reference, candidate).
 
     The coordinate is filled in where the metric has only one; where it has several, the contrast says that one must be
@@ -63,8 +67,9 @@ def resolved(table: Table, suite: Suite, entry: PrimaryClaim, groups: tuple[Grou
     metric = metric_named(entry.metric)
     if entry.metric not in METRICS and metric.name not in METRICS:
         metric = metric_named(entry.metric, table.direction(entry.metric))
-    places = table.places(metric.name, *groups)
-    at: Mapping[str, Coordinate] = entry.at
+    places = table.places("latency.p50" if metric.kind == "latency" else metric.name, *groups)
+    change = {name: value for name, value in entry.at.items() if name == CHANGE_FROM}
+    at: Mapping[str, Coordinate] = {name: value for name, value in entry.at.items() if name != CHANGE_FROM}
     unresolved = ""
     if places and dict(at) not in [dict(place) for place in places]:
         if at or len(places) > 1:
@@ -72,7 +77,9 @@ def resolved(table: Table, suite: Suite, entry: PrimaryClaim, groups: tuple[Grou
             unresolved = f"{metric.name} has no value at {json.dumps(dict(at))}; give `at`, one of: {known}"
         else:
             at = places[0]
-    return Contrast(metric, at, *groups, True, metric.margin_of(suite.compare.margins), unresolved)
+    if change and metric.kind not in ("level", "latency"):
+        unresolved = f"{metric.name} has no level before and after compression, so it has no change"
+    return Contrast(metric, {**at, **change}, *groups, primary, metric.margin_of(suite.compare.margins), unresolved)
 
 
 def _between_variants(table: Table, suite: Suite) -> Iterator[Contrast]:
@@ -95,6 +102,21 @@ def _within_variants(table: Table, suite: Suite) -> Iterator[Contrast]:
                     # What was not measured on the compressed model was not asked for.
                     if _places(table, metric, [(variant, label)]):
                         yield from measured(table, suite, metric, ((variant, DENSE), (variant, label)))
+
+
+def _changes(table: Table, suite: Suite) -> Iterator[Contrast]:
+    """What compression does to each candidate against what it does to the reference: a difference in differences."""
+    reference = suite.compare.reference
+    for metric in METRICS.values():
+        if metric.across_compression:
+            for variant in suite.variants:
+                for label in compression_labels(suite)[1:]:
+                    groups = ((reference, label), (variant, label))
+                    dense = ((reference, DENSE), (variant, DENSE))
+                    for at in _places(table, metric, groups if variant != reference else ()):
+                        if all(at in _places(table, metric, [group]) for group in (*groups, *dense)):
+                            place = {**at, CHANGE_FROM: DENSE}
+                            yield Contrast(metric, place, *groups, False, metric.margin_of(suite.compare.margins))
 
 
 def measured(table: Table, suite: Suite, metric: Metric, groups: tuple[Group, Group]) -> Iterator[Contrast]:

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from stabbench.claims.claim import Group, Verdict, claim_id
 from stabbench.claims.metrics import Metric
 from stabbench.records import DENSE, Coordinate
+from stabbench.suite.metrics import CHANGE_FROM
 
 Interval = Callable[[float], tuple[float, float] | None]
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """Two groups compared on one metric at one coordinate.
+    """Two groups compared on one metric at one coordinate, or on how it changes under compression.
 
     Attributes:
         metric: what is compared, and how.
-        at: coordinates of the value.
+        at: coordinates of the value; with ``change_from`` the groups' changes from that compression are compared.
         reference: (variant, compression) compared against.
         candidate: (variant, compression) judged.
         primary: declared in the suite.
@@ -39,6 +40,16 @@ class Contrast:
     def id(self) -> str:
         """The claim's id."""
         return claim_id(self.metric.name, self.at, self.candidate, self.reference)
+
+    @property
+    def place(self) -> dict[str, Coordinate]:
+        """The coordinates of the measurements themselves."""
+        return {name: value for name, value in self.at.items() if name != CHANGE_FROM}
+
+    @property
+    def base(self) -> str | None:
+        """The compression that changes are counted from; None where levels are compared."""
+        return str(self.at[CHANGE_FROM]) if CHANGE_FROM in self.at else None
 
     @property
     def excludes_failed(self) -> bool:
@@ -77,6 +88,17 @@ class Evidence:
     notes: tuple[str, ...] = ()
     blocked: tuple[Verdict, str] | None = None
     undecidable: str = ""
+
+
+def change(metric: Metric, after: float, before: float) -> float:
+    """Return after − before, or after/before where the metric is compared on the log scale (NaN from zero).
+
+    Two changes are then compared as two levels are, so that the effect is a difference in differences,
+    (candidate after − candidate before) − (reference after − reference before), on the metric's scale.
+    """
+    if metric.scale == "log":
+        return after / before if before else math.nan
+    return after - before
 
 
 def no_interval(level: float) -> None:

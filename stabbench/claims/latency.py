@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from stabbench.claims.claim import Verdict
-from stabbench.claims.evidence import Contrast, Evidence, mean, no_interval
+from stabbench.claims.claim import Group, Verdict
+from stabbench.claims.evidence import Contrast, Evidence, change, mean, no_interval
 from stabbench.claims.table import Table
 from stabbench.statistics.paired import paired_log_ratio, sign_flip
 
@@ -20,20 +20,22 @@ CONTAMINATED = 0.10
 
 def evidence(contrast: Contrast, table: Table) -> Evidence:
     """Return the evidence of the fresh processes in which both groups were timed; the unit is the process."""
-    reference = table.processes("latency.process_p50", contrast.at, contrast.reference)
-    candidate = table.processes("latency.process_p50", contrast.at, contrast.candidate)
-    planned = len({*reference, *candidate, *table.processes("latency.process_p50", contrast.at, None)})
+    reference = _seconds(contrast, table, contrast.reference)
+    candidate = _seconds(contrast, table, contrast.candidate)
+    planned = len({*reference, *candidate, *table.processes("latency.process_p50", contrast.place, None)})
     pairs = sorted({*reference} & {*candidate})
-    first = [_typical(reference[process]) for process in pairs]
-    second = [_typical(candidate[process]) for process in pairs]
+    first, second = [reference[process] for process in pairs], [candidate[process] for process in pairs]
     found = paired_log_ratio(second, first)
     disturbed = _disturbed(contrast, table)
     blocked: tuple[Verdict, str] | None = ("not comparable", disturbed) if disturbed else None
     if blocked is None and (len(pairs) < planned or not planned):
         blocked = ("incomplete", f"{planned - len(pairs)} of {planned} processes did not time both")
+    # Against itself the reference is 1; its change from another compression is not.
+    own = None if contrast.base is None else paired_log_ratio(first, [1.0] * len(first)).value
+    start = 0.0 if own is None else own
     return Evidence(
-        reference_value=1.0 if pairs else None,
-        candidate_value=None if found.value is None else math.exp(found.value),
+        reference_value=math.exp(start) if pairs else None,
+        candidate_value=None if found.value is None else math.exp(start + found.value),
         effect=found.value,
         p=None if disturbed else found.p,
         interval=no_interval if disturbed else lambda level: paired_log_ratio(second, first, level).interval,
@@ -47,6 +49,16 @@ def evidence(contrast: Contrast, table: Table) -> Evidence:
     )
 
 
+def _seconds(contrast: Contrast, table: Table, group: Group) -> dict[int, float]:
+    """Return process → the group's median seconds, or their ratio to those of its base compression."""
+    metric, at = "latency.process_p50", contrast.place
+    found = {process: _typical(values) for process, values in table.processes(metric, at, group).items()}
+    if contrast.base is None:
+        return found
+    before = table.processes(metric, at, (group[0], contrast.base))
+    return {p: change(contrast.metric, x, _typical(before[p])) for p, x in found.items() if p in before}
+
+
 def _typical(seconds: Sequence[float]) -> float:
     """Geometric mean over the seeds timed in one process (usually one)."""
     if not all(value > 0 for value in seconds):
@@ -56,8 +68,11 @@ def _typical(seconds: Sequence[float]) -> float:
 
 def _disturbed(contrast: Contrast, table: Table) -> str:
     """Say why the timing cannot be trusted; empty where it can."""
-    for group in (contrast.reference, contrast.candidate):
-        share = mean(list(table.values("latency.contaminated", contrast.at, group).values()))
+    groups = [contrast.reference, contrast.candidate]
+    if contrast.base is not None:
+        groups += [(variant, contrast.base) for variant, _ in groups]
+    for group in groups:
+        share = mean(list(table.values("latency.contaminated", contrast.place, group).values()))
         if share is not None and not share <= CONTAMINATED:
             return (
                 f"contaminated: {'@'.join(group)} waited for a processor in {share:.0%} of its rounds "
@@ -68,7 +83,7 @@ def _disturbed(contrast: Contrast, table: Table) -> str:
 
 def _replicate_differs(contrast: Contrast, table: Table) -> str:
     """Say that the A/A replicate of the reference differs from the reference: then so may anything."""
-    replicates = table.processes("latency.aa_ratio", contrast.at, None)
+    replicates = table.processes("latency.aa_ratio", contrast.place, None)
     ratios = [value for values in replicates.values() for value in values]
     found = paired_log_ratio(ratios, [1.0] * len(ratios))
     if found.value is None or contrast.margin is None or abs(found.value) <= contrast.margin:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from stabbench.claims.claim import Verdict
-from stabbench.claims.evidence import Contrast, Evidence, mean, no_interval
+from stabbench.claims.claim import Group, Verdict
+from stabbench.claims.evidence import Contrast, Evidence, change, mean, no_interval
 from stabbench.claims.table import Table
 from stabbench.claims.wording import interval_text
 from stabbench.statistics.crossed import crossed_difference
@@ -20,9 +20,8 @@ FEWEST_FOR_SIGN_FLIP = 6
 
 def evidence(contrast: Contrast, table: Table) -> Evidence:
     """Return the evidence of the seeds that both groups measured; failed pairs are left out where the rule says so."""
-    metric, at = contrast.metric.name, contrast.at
-    reference = table.values(metric, at, contrast.reference)
-    candidate = table.values(metric, at, contrast.candidate)
+    reference = _values(contrast, table, contrast.reference)
+    candidate = _values(contrast, table, contrast.candidate)
     failed = _failed_pairs(contrast, table)
     pairs = [seed for seed in table.seeds if seed in reference and seed in candidate and seed not in failed]
     estimate = _estimator(contrast, [candidate[s] for s in pairs], [reference[s] for s in pairs])
@@ -47,6 +46,15 @@ def evidence(contrast: Contrast, table: Table) -> Evidence:
         blocked=blocked,
         undecidable=undecidable,
     )
+
+
+def _values(contrast: Contrast, table: Table, group: Group) -> dict[str, float]:
+    """Return seed → the group's value, or how far it is from that of the same model at the base compression."""
+    values = table.values(contrast.metric.name, contrast.place, group)
+    if contrast.base is None:
+        return values
+    before = table.values(contrast.metric.name, contrast.place, (group[0], contrast.base))
+    return {s: change(contrast.metric, value, before[s]) for s, value in values.items() if s in before}
 
 
 def _estimator(contrast: Contrast, candidate: list[float], reference: list[float]) -> Callable[[float], Estimate]:

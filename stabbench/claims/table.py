@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stabbench.claims.claim import Group
+from stabbench.claims.looks import as_run
 from stabbench.records import DENSE, Coordinate, Direction, Measurement, Row, canonical
 from stabbench.seeding import TrialSeeds
-from stabbench.suite.schema import Suite
+from stabbench.suite.schema import AdaptiveSeeds, SeedsAtLook, Suite
 
 Predictions = Mapping[tuple[str, str, str], tuple[NDArray[np.generic], NDArray[np.generic]]]
 """(variant, seed, compression) → (labels, predicted) on the test split, each of shape (N,)."""
@@ -29,7 +30,7 @@ class Table:
     def __init__(self, rows: Sequence[Row], suite: Suite, predictions: Predictions | None = None) -> None:
         self.rows = rows
         self.predictions: Predictions = predictions or {}
-        self.seeds = planned_seeds(suite)
+        self.seeds = planned_seeds(as_run(suite, rows))
         self.crossed = any("/" in seed for seed in self.seeds)
         self._cells: dict[tuple[str, str, Group], dict[str, Measurement]] = {}
         self._places: dict[tuple[str, Group], dict[str, Mapping[str, Coordinate]]] = {}
@@ -87,11 +88,18 @@ class Table:
 
 
 def planned_seeds(suite: Suite) -> list[str]:
-    """Return the labels of a suite's seeds: ``0 … N−1``, the list given, or the crossed grid ``init/order``."""
+    """Return the labels of a suite's seeds: ``0 … N−1``, the list given, or the crossed grid ``init/order``.
+
+    Adaptive seeds are those of the look that the suite is as of, else as many as there may be.
+    """
     if isinstance(suite.seeds, int):
         return [str(seed) for seed in range(suite.seeds)]
     if isinstance(suite.seeds, list):
         return [str(seed) for seed in suite.seeds]
+    if isinstance(suite.seeds, SeedsAtLook):
+        return [str(seed) for seed in range(suite.seeds.count)]
+    if isinstance(suite.seeds, AdaptiveSeeds):
+        return [str(seed) for seed in range(suite.seeds.max)]
     grid = suite.seeds
     return [TrialSeeds(init, order).label for init in range(grid.init) for order in range(grid.order)]
 

@@ -58,8 +58,9 @@ def _clause(claim: Claim, failed_runs: Mapping[str, Sequence[int]]) -> str:
     metric = metric_named(claim.metric)
     effect = effect_text(claim.effect, metric)
     if claim.verdict == "equivalent":
-        margin = effect_text(claim.margin, metric, signed=False)
-        return f"{label(claim)} equivalent ({effect}, 90 % CI inside ±{margin})"
+        # The reason names the level of the interval, which is 90 % but where the seeds were looked at several times.
+        inside = claim.reason.split(";")[0].removeprefix("the ").replace("interval lies", "CI")
+        return f"{label(claim)} equivalent ({effect}, {inside})"
     details = [effect, interval_text(claim.interval, claim.level, metric)]
     if claim.verdict == "inconclusive":
         details.append("" if claim.p is None else p_text(claim.p))

@@ -6,6 +6,8 @@ import math
 
 from stabbench.claims.claim import Claim
 from stabbench.claims.metrics import Metric, metric_named
+from stabbench.records import DENSE
+from stabbench.suite.metrics import CHANGE_FROM
 
 UNKNOWN = "–"
 MINUS = "−"
@@ -35,9 +37,22 @@ def value_text(value: float | None, metric: Metric) -> str:
     return f"{value:.3f}" if abs(value) < 100 else f"{value:.4g}"
 
 
+def group_text(claim: Claim, value: float | None) -> str:
+    """Return a group's value in a claim: `value_text`, or its mean change as an effect is written."""
+    metric = metric_named(claim.metric)
+    if CHANGE_FROM not in claim.at or value is None:
+        return value_text(value, metric)
+    if metric.scale == "log":
+        return effect_text(math.log(value) if value > 0 else math.nan, metric)
+    return effect_text(value, metric)
+
+
 def percent_of(level: float) -> str:
-    """Return a coverage as a percentage without needless digits: ``95``, ``98.3``."""
-    return f"{100 * level:.3g}"
+    """Return a coverage as a percentage without needless digits: ``95``, ``98.3``, ``99.88``; never a rounded 100."""
+    missing = 100 * (1 - level)
+    if not 0 < missing < 0.5:
+        return f"{100 * level:.3g}"
+    return f"{100 * level:.{1 - math.floor(math.log10(missing))}f}"
 
 
 def p_text(p: float | None) -> str:
@@ -48,20 +63,35 @@ def p_text(p: float | None) -> str:
 
 
 def label(claim: Claim) -> str:
-    """Return what the claim is about: ``accuracy``, ``accuracy under attack (deepwordbug)``."""
-    place = ", ".join(value if isinstance(value, str) else f"{key} {value}" for key, value in sorted(claim.at.items()))
-    return metric_named(claim.metric).label + (f" ({place})" if place else "")
+    """Return what the claim is about: ``accuracy``, ``accuracy under attack (deepwordbug)``, ``accuracy change …``."""
+    at = {key: value for key, value in claim.at.items() if key != CHANGE_FROM}
+    place = ", ".join(value if isinstance(value, str) else f"{key} {value}" for key, value in sorted(at.items()))
+    return metric_named(claim.metric).label + _change_text(claim) + (f" ({place})" if place else "")
+
+
+def _change_text(claim: Claim) -> str:
+    """Return `` change under int8-dynamic`` for a claim about changes from dense, else nothing."""
+    base = claim.at.get(CHANGE_FROM)
+    if base is None:
+        return ""
+    after = dict.fromkeys((claim.candidate[1], claim.reference[1]))
+    return f" change {'under' if base == DENSE else f'from {base} to'} {' and '.join(after)}"
 
 
 def contrast_text(claim: Claim) -> str:
-    """Return ``stabilized vs baseline``, with the compression where it is not dense, or ``stabilized vs run NAME``."""
+    """Return ``stabilized vs baseline``, or ``stabilized vs run NAME``; compressions that are not dense are told too.
+
+    A compression that `label` says already is not told again.
+    """
     candidate, reference = claim.candidate, claim.reference
     if claim.reference_run is not None:
         place = f" ({candidate[1]})" if candidate[1] != "dense" else ""
         return f"{candidate[0]}{place} vs run {claim.reference_run}"
     if candidate[0] == reference[0]:
         return f"{candidate[0]}: {candidate[1]} vs {reference[1]}"
-    suffix = f" ({candidate[1]})" if candidate[1] != "dense" else ""
+    if candidate[1] != reference[1]:
+        return f"{candidate[0]} ({candidate[1]}) vs {reference[0]} ({reference[1]})"
+    suffix = f" ({candidate[1]})" if candidate[1] != DENSE and CHANGE_FROM not in claim.at else ""
     return f"{candidate[0]} vs {reference[0]}{suffix}"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from stabbench.claims.build import build_claims
 from stabbench.claims.claim import Claim
 from stabbench.claims.derive import derive
+from stabbench.claims.looks import UNMATCHED
 from stabbench.execution.matching import Mismatch
 from stabbench.records import DENSE, Cell, Measurement, Row
 from stabbench.store.cells import StoredCell
@@ -86,13 +87,16 @@ def claims_of(
     complete = [*rows, *derive(rows, made, suite)]
     claims = build_claims(complete, suite, made)
     worst = {mismatch.variant: mismatch for mismatch in unmatched}
-    return complete, [_unmatched(claim, worst.get(claim.candidate[0])) for claim in claims]
+    return complete, [_unmatched(claim, worst) for claim in claims]
 
 
-def _unmatched(claim: Claim, mismatch: Mismatch | None) -> Claim:
-    if mismatch is None or claim.candidate[0] == claim.reference[0]:
+def _unmatched(claim: Claim, worst: Mapping[str, Mismatch]) -> Claim:
+    variants = (claim.candidate[0], claim.reference[0])
+    # Two candidates that each match the reference match each other.
+    mismatch = next((worst[variant] for variant in variants if variant in worst), None)
+    if mismatch is None or variants[0] == variants[1]:
         return claim
-    return replace(claim, verdict="not comparable", reason=f"unmatched trials: {mismatch}")
+    return replace(claim, verdict="not comparable", reason=f"{UNMATCHED}: {mismatch}")
 
 
 def _marked(row: Row, failed: Mapping[tuple[str, str], bool]) -> Row:

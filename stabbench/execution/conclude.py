@@ -29,11 +29,13 @@ class Outcome:
         folder: the run's folder.
         verdict: the verdict document.
         exit_code: 0 complete, 1 a gate rule failed, 3 incomplete, 4 not comparable, 5 inconclusive, 130 interrupted.
+        looks: with adaptive seeds how the looks ended, in words; else empty.
     """
 
     folder: RunFolder
     verdict: dict[str, Any]
     exit_code: int
+    looks: str = ""
 
 
 def conclude(
@@ -45,8 +47,9 @@ def conclude(
     interrupted: bool,
     smoke: bool,
     inconclusive: Inconclusive = "warn",
+    looks: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Collect, decide, write, report; `errors` are those of this run's cells, by id."""
+    """Collect, decide, write, report; `errors` are those of this run's cells, by id, `looks` how its looks ended."""
     suite = plan.loaded.suite
     stored = finished(plan.cells, store)
     broken = {cell_id: error for cell_id, error in errors.items() if cell_id not in stored}
@@ -58,8 +61,9 @@ def conclude(
     numbers = counts(plan.cells, stored, plan.cached, broken)
     complete = numbers["errors"] == numbers["pending"] == 0
     status: RunStatus = "interrupted" if interrupted else "complete" if complete else "incomplete"
-    facts = facts_of(plan.loaded, plan.cells, stored, unmatched)
-    folder.write_json("plan.json", {**_plan_json(plan, store, stored, broken), "facts": facts})
+    added = {"facts": facts_of(plan.loaded, plan.cells, stored, unmatched)}
+    added |= {} if looks is None else {"looks": dict(looks)}
+    folder.write_json("plan.json", {**_plan_json(plan, store, stored, broken), **added})
     folder.write_rows(rows)
     for mismatch in unmatched:
         folder.append({"event": "unmatched", "time": now(), "message": str(mismatch)})
@@ -78,7 +82,8 @@ def conclude(
     _keep_weights(plan, store, stored)
     write_report(folder)
     own = 130 if interrupted else 0 if complete else 3
-    return Outcome(folder, verdict, exit_code(own, [entry.outcome for entry in gate], inconclusive))
+    code = exit_code(own, [entry.outcome for entry in gate], inconclusive)
+    return Outcome(folder, verdict, code, "" if looks is None else looks["text"])
 
 
 def write_report(folder: RunFolder, output: Path | None = None) -> Path:

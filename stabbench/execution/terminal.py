@@ -38,7 +38,13 @@ def print_plan(content: Mapping[str, Any], suite: str) -> None:
     """Print a plan: formula, cache, time with its basis, disk, and what can be found out."""
     print(content["formula"])
     print(f"{content['cached']} cached, {content['to_run']} to run")
-    print(f"time      about {_duration(content['seconds'])} with --jobs {content['jobs']} ({content['seconds_basis']})")
+    looks = content["looks"]
+    if looks is not None:
+        print(f"looks     {_looks_text(looks)}")
+    about = "at most about" if looks else "about"
+    print(
+        f"time      {about} {_duration(content['seconds'])} with --jobs {content['jobs']} ({content['seconds_basis']})"
+    )
     print(f"disk      {content['disk_bytes'] / 1e6:.0f} MB of trained weights")
     print(f"precision {', '.join(content['precision'])}")
     effect = content["detectable_effect_sd"]
@@ -48,8 +54,15 @@ def print_plan(content: Mapping[str, Any], suite: str) -> None:
     print(f"next: stabbench run {suite}")
 
 
-def print_verdict(verdict: Mapping[str, Any], *, smoke: bool, command: str) -> None:
-    """Print the verdict: the sentence, the primary claims, what is missing, where the report is, what to do next."""
+def print_verdict(verdict: Mapping[str, Any], *, smoke: bool, command: str, looks: str = "") -> None:
+    """Print the verdict: the sentence, the primary claims, what is missing, where the report is, what to do next.
+
+    Args:
+        verdict: the verdict document.
+        smoke: whether it was a smoke run.
+        command: what was typed.
+        looks: with adaptive seeds how the looks ended.
+    """
     console = Console(highlight=False, soft_wrap=True)
     if smoke:
         console.print("smoke run: every stage was tried on a tiny model; this is never a verdict", style="bold")
@@ -62,6 +75,8 @@ def print_verdict(verdict: Mapping[str, Any], *, smoke: bool, command: str) -> N
         others = sum(not claim["primary"] for claim in verdict["claims"])
         console.print(f"  and {others} secondary claims, unadjusted, in the report")
         _print_gate(console, verdict["gate"])
+    if looks:
+        console.print(f"seeds: {looks}", markup=False)
     cells = verdict["cells"]
     counted = ", ".join(f"{cells[name]} {name}" for name in ("cached", "done", "errors", "pending"))
     console.print(f"cells: {cells['planned']} planned = {counted}")
@@ -134,6 +149,21 @@ def _print_gate(console: Console, items: Sequence[Mapping[str, Any]]) -> None:
         outcome = entry["outcome"]
         line = f"  {GATE_GLYPHS[outcome]} {outcome}: {rule_text(entry['rule'])}: {entry['reason']}"
         console.print(line, style=GATE_COLOURS.get(outcome), markup=False)
+
+
+def _looks_text(looks: Mapping[str, Any]) -> str:
+    """Say when it is looked, and how many cells that will need at most and probably."""
+    if looks["stopped"]:
+        return str(looks["stopped"])
+    *earlier, last = looks["seeds"]
+    expected = " and ".join(
+        f"{cells} {'without an effect' if effect == '0' else f'at one of {effect} SD'}"
+        for effect, cells in looks["expected_cells"].items()
+    )
+    return (
+        f"after {', '.join(map(str, earlier))} and {last} seeds, until {looks['until']} is decided or hardly can be: "
+        f"at most {looks['most_cells']} cells, expected {expected}"
+    )
 
 
 def _duration(seconds: float) -> str:

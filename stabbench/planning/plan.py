@@ -9,11 +9,13 @@ from typing import Any
 from stabbench.planning.cells import cells as cells_of
 from stabbench.planning.estimate import Estimate, disk_bytes, estimate
 from stabbench.planning.keys import resolve
+from stabbench.planning.looks import expectation
 from stabbench.planning.trials import arms, chain_name, labels
 from stabbench.records import DENSE, Cell
 from stabbench.statistics.power import detectable_effect
 from stabbench.store.cells import Store
 from stabbench.suite.load import LoadedSuite
+from stabbench.suite.schema import AdaptiveSeeds, SeedsAtLook
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Plan:
         keys: each cell's key, or None while its parents have not been trained.
         cached: ids of the cells that are in the store.
         formula: how the number of cells comes about.
+        stopped: with adaptive seeds that are decided already, how the looks ended.
     """
 
     loaded: LoadedSuite
@@ -33,6 +36,7 @@ class Plan:
     keys: dict[str, str | None]
     cached: frozenset[str]
     formula: str
+    stopped: str = ""
 
     @property
     def pending(self) -> list[Cell]:
@@ -51,7 +55,8 @@ def make_plan(loaded: LoadedSuite, store: Store, *, fresh: bool = False) -> Plan
 def formula(loaded: LoadedSuite, cells: tuple[Cell, ...]) -> str:
     """Return the count as a product, such as ``2 variants × 6 seeds × (train + accuracy) + latency = 25 cells``."""
     suite = loaded.suite
-    trials = f"{len(arms(suite))} variants × {len(labels(suite))} seeds"
+    adaptive = isinstance(suite.seeds, AdaptiveSeeds) and not isinstance(suite.seeds, SeedsAtLook)
+    trials = f"{len(arms(suite))} variants × {'at most ' if adaptive else ''}{len(labels(suite))} seeds"
     first = arms(suite)[0].variant, labels(suite)[0]
     mine = [cell for cell in cells if (cell.variant, cell.seed) == first]
     dense = " + ".join(cell.probe for cell in mine if cell.compression == DENSE)
@@ -84,6 +89,7 @@ def describe(plan: Plan, store: Store, jobs: int) -> dict[str, Any]:
         "seconds_basis": time.basis,
         "disk_bytes": disk_bytes(plan.loaded, plan.pending),
         "seeds": seeds,
+        "looks": expectation(suite, plan.cells, plan.stopped),
         "detectable_effect_sd": effect,
         "verdicts": reachable(seeds),
     }

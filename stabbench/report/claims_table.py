@@ -9,7 +9,7 @@ from typing import Any
 
 from stabbench.claims.claim import Claim
 from stabbench.claims.metrics import metric_named
-from stabbench.claims.wording import contrast_text, effect_text, interval_text, label, p_text, value_text
+from stabbench.claims.wording import contrast_text, effect_text, group_text, interval_text, label, p_text
 from stabbench.report.data import Cell, ClaimRow
 
 GLYPHS = {
@@ -38,8 +38,8 @@ def _row(claim: Claim) -> ClaimRow:
         id="claim-" + hashlib.sha256(claim.id.encode()).hexdigest()[:10],
         label=label(claim),
         contrast=contrast_text(claim),
-        reference=Cell(value_text(claim.reference_value, metric), claim.reference_value),
-        candidate=Cell(value_text(claim.candidate_value, metric), claim.candidate_value),
+        reference=Cell(group_text(claim, claim.reference_value), claim.reference_value),
+        candidate=Cell(group_text(claim, claim.candidate_value), claim.candidate_value),
         effect=Cell(effect_text(claim.effect, metric), claim.effect),
         interval=interval_text(claim.interval, claim.level, metric),
         bar=_bar(claim),

@@ -70,12 +70,18 @@ def _facts(source: Source, verdict: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("compared", f"{', '.join(source.variants[1:]) or 'nothing'} against {source.variants[0]}"),
         ("model and data", f"{visible(str(source.suite['model']['name']))} on {visible(str(origin))}"),
-        ("seeds", f"{len(source.seeds)}, paired"),
+        ("seeds", f"{len(source.seeds)}, paired{_looks_text(source)}"),
         ("cells", f"{done} of {cells['planned']} finished, {cells['errors']} errors, {cells['pending']} pending"),
         ("started", str(environment.get("started", "–"))),
         ("machine", f"{environment['processor']}, {cores}"),
         ("code", f"stabbench {environment['stabbench']}, commit {commit}"),
     ]
+
+
+def _looks_text(source: Source) -> str:
+    """Return how the looks of adaptive seeds ended; empty where the number of seeds was fixed."""
+    looks = source.run.plan.get("looks")
+    return f"; {visible(looks['text'])}" if looks else ""
 
 
 def _warnings(source: Source, verdict: Mapping[str, Any], smoke: bool) -> list[str]:
@@ -105,6 +111,13 @@ def _warnings(source: Source, verdict: Mapping[str, Any], smoke: bool) -> list[s
             f"{primary} primary claims share a 5 % error rate (Holm). The "
             f"{len(verdict['claims']) - primary} secondary claims are not adjusted: "
             "about one in twenty looks decided by chance."
+        )
+    if looks := source.run.plan.get("looks"):
+        *earlier, last = map(str, looks["counts"])
+        found.append(
+            f"The number of seeds was chosen by looking at {visible(looks['until'])} after {', '.join(earlier)} and "
+            f"{last} seeds until it was decided. Levels and intervals of the primary claims allow for that (alpha "
+            "spending), those of secondary claims do not."
         )
     refused = [
         claim

@@ -11,11 +11,21 @@ from pydantic import ValidationError
 
 from stabbench import registry
 from stabbench.errors import Problem, suggestion, unknown_name
+from stabbench.suite.adaptive import adaptive_problems
 from stabbench.suite.claims import compare_problems, compression_labels, names_in
 from stabbench.suite.gate import gate_problems
 from stabbench.suite.options import plugin_problems
 from stabbench.suite.problems import problems_of, shown
-from stabbench.suite.schema import BUILTIN_DATA, BUILTIN_MODELS, MOST_SEEDS, CrossedSeeds, Suite, TrainOptions
+from stabbench.suite.schema import (
+    BUILTIN_DATA,
+    BUILTIN_MODELS,
+    MOST_SEEDS,
+    AdaptiveSeeds,
+    CrossedSeeds,
+    SeedsAtLook,
+    Suite,
+    TrainOptions,
+)
 from stabbench.suite.yaml_file import Document
 from stabbench.suite.yaml_nodes import KeyPath
 
@@ -47,10 +57,16 @@ def suite_warnings(suite: Suite, document: Document) -> Iterator[Problem]:
 
 
 def seed_labels(suite: Suite) -> list[str]:
-    """Return the labels of the suite's seeds: ``0 … N-1``, the listed ones, or ``init/order`` crossed."""
+    """Return the labels of the suite's seeds: ``0 … N-1``, the listed ones, or ``init/order`` crossed.
+
+    Adaptive seeds are those of the look that the suite is as of, else as many as there may be.
+    """
     if isinstance(suite.seeds, CrossedSeeds):
         pairs = [(init, order) for init in range(suite.seeds.init) for order in range(suite.seeds.order)]
         return [str(init) if init == order else f"{init}/{order}" for init, order in pairs]
+    if isinstance(suite.seeds, AdaptiveSeeds):
+        count = suite.seeds.count if isinstance(suite.seeds, SeedsAtLook) else suite.seeds.max
+        return [str(seed) for seed in range(count)]
     return [str(seed) for seed in (range(suite.seeds) if isinstance(suite.seeds, int) else suite.seeds)]
 
 
@@ -136,9 +152,20 @@ def _seed_problems(suite: Suite, document: Document) -> Iterator[Problem]:
                 yield document.problem(("seeds",), f"seed {seed} stands {count} times; each seed is one trial")
     elif isinstance(seeds, int) and seeds < 1:
         yield document.problem(("seeds",), f"{seeds} seeds; at least 1 is needed, 6 or more to decide something")
-    total = len(seeds) if isinstance(seeds, list) else seeds if isinstance(seeds, int) else seeds.init * seeds.order
+    elif isinstance(seeds, AdaptiveSeeds):
+        yield from adaptive_problems(suite, seeds, document)
+    total = _trials(seeds)
     if total > MOST_SEEDS:
         yield document.problem(("seeds",), f"{total} trials for each variant; at most {MOST_SEEDS} are allowed")
+
+
+def _trials(seeds: int | list[int] | CrossedSeeds | AdaptiveSeeds) -> int:
+    """Return how many trials a variant has at most; labels are not made, since the number may be absurd."""
+    if isinstance(seeds, CrossedSeeds):
+        return seeds.init * seeds.order
+    if isinstance(seeds, AdaptiveSeeds):
+        return seeds.max
+    return len(seeds) if isinstance(seeds, list) else seeds
 
 
 def _source_problems(suite: Suite, document: Document) -> Iterator[Problem]:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from stabbench import registry
-from stabbench.errors import Problem, unknown_name
+from stabbench.errors import Problem, suggestion, unknown_name
 from stabbench.records import DENSE
-from stabbench.suite.metrics import AGGREGATED, COORDINATES, made_by, probe_of
-from stabbench.suite.schema import PrimaryClaim, Suite
+from stabbench.suite.contrasts import Known, change_problems, contrast_problems, unmeasured
+from stabbench.suite.metrics import AGGREGATED, CHANGE_FROM, COORDINATES, made_by, probe_of
+from stabbench.suite.schema import ContrastClaim, PrimaryClaim, Suite
 from stabbench.suite.yaml_file import Document
 from stabbench.suite.yaml_nodes import KeyPath
 
@@ -23,6 +24,12 @@ def compare_problems(suite: Suite, document: Document) -> Iterator[Problem]:
     if variants and compare.reference not in variants:
         yield document.problem(("compare", "reference"), unknown_name("variant", compare.reference, variants))
     metrics = made_by(names_in(document, "probes", suite.probes))
+    known = Known(variants, metrics, [DENSE, *compression_labels(suite)])
+    for index, contrast in enumerate(compare.contrasts):
+        where: KeyPath = ("compare", "contrasts", index)
+        yield from contrast_problems(suite, contrast, where, known, document)
+        if contrast.metric in metrics:
+            yield from _place_problems(suite, contrast, where, document)
     for index, entry in enumerate(compare.primary or ()):
         claim = entry if isinstance(entry, PrimaryClaim) else PrimaryClaim(metric=entry)
         path: KeyPath = ("compare", "primary", index)
@@ -53,6 +60,7 @@ def claim_problems(
     variants = names_in(document, "variants", suite.variants)
     metrics = made_by(names_in(document, "probes", suite.probes))
     labels = [DENSE, *compression_labels(suite)]
+    known = Known(variants, metrics, labels)
     if claim.metric not in metrics:
         yield document.problem(metric_path, unknown_name("metric of this suite's probes", claim.metric, metrics))
     else:
@@ -62,27 +70,40 @@ def claim_problems(
     if claim.compression not in labels:
         message = unknown_name("compression of this suite", claim.compression, labels)
         yield document.problem((*path, "compression"), message)
-    if probe_of(claim.metric) == "compression" and claim.metric in metrics and claim.compression == DENSE:
-        message = f"{claim.metric} is measured on compressed models only; name a `compression`"
+    elif claim.metric in metrics and (message := unmeasured(suite, claim.metric, claim.compression)):
         yield document.problem((*path, "compression"), message)
+    if CHANGE_FROM in claim.at:
+        reference = (suite.compare.reference, claim.compression)
+        candidate = (claim.candidate or "", claim.compression)
+        yield from change_problems(suite, claim, reference, candidate, path, known, document)
 
 
-def _place_problems(suite: Suite, claim: PrimaryClaim, path: KeyPath, document: Document) -> Iterator[Problem]:
+def _place_problems(
+    suite: Suite, claim: PrimaryClaim | ContrastClaim, path: KeyPath, document: Document
+) -> Iterator[Problem]:
     """`at` must name one of the values that the probe's options make, and may be left out where there is one."""
     probe = probe_of(claim.metric)
     options = {**_defaults(probe), **suite.probes.get(probe, {})}
     # A coordinate that the probe of this suite does not list (a third party's) is left to the measurements.
     listed = {name: options.get(option) for name, option in COORDINATES.get(probe, {}).items()}
     places = {name: list(values) for name, values in listed.items() if isinstance(values, list | tuple)}
+    place = {name: value for name, value in claim.at.items() if name != CHANGE_FROM}
     if not places:
+        # Left to the measurements too, but for what was surely meant to be the claim's own coordinate.
+        for name in place:
+            if suggestion(name, [CHANGE_FROM]):
+                message = unknown_name(f"coordinate of {claim.metric}", name, [CHANGE_FROM])
+                yield document.problem((*path, "at", name), message)
         return
-    for name, value in claim.at.items():
+    for name, value in place.items():
         if name not in places:
-            yield document.problem((*path, "at", name), unknown_name(f"coordinate of {claim.metric}", name, places))
+            yield document.problem(
+                (*path, "at", name), unknown_name(f"coordinate of {claim.metric}", name, [*places, CHANGE_FROM])
+            )
         elif value not in places[name]:
             yield document.problem((*path, "at", name), unknown_name(name, value, map(str, places[name])))
-    unnamed = {name: values for name, values in places.items() if name not in claim.at}
-    partly = bool(unnamed) and bool(claim.at)
+    unnamed = {name: values for name, values in places.items() if name not in place}
+    partly = bool(unnamed) and bool(place)
     several = probe not in AGGREGATED and math.prod(map(len, unnamed.values())) > 1
     if partly or several:
         example = json.dumps({name: values[0] for name, values in places.items() if values})
@@ -92,6 +113,24 @@ def _place_problems(suite: Suite, claim: PrimaryClaim, path: KeyPath, document: 
 
 def _defaults(probe: str) -> dict[str, Any]:
     return registry.card("probes", probe).defaults() if probe in registry.names("probes") else {}
+
+
+def primary_entries(suite: Suite) -> list[PrimaryClaim]:
+    """Return the declared entries; by default accuracy, train.failed and one robustness metric the suite measures."""
+    declared = suite.compare.primary
+    if declared is None:
+        robustness = [PrimaryClaim(metric="noise.mce")] if "noise" in suite.probes else _attacked(suite)
+        declared = ["accuracy", "train.failed", *robustness[:1]]
+    return [PrimaryClaim(metric=entry) if isinstance(entry, str) else entry for entry in declared]
+
+
+def _attacked(suite: Suite) -> list[PrimaryClaim]:
+    """The first recipe of the attack probe, by name where the suite names it."""
+    if "attack" not in suite.probes:
+        return []
+    recipes = suite.probes["attack"].get("recipes") or []
+    at = {"recipe": recipes[0]} if recipes else {}
+    return [PrimaryClaim(metric="attack.accuracy_under_attack", at=at)]
 
 
 def compression_labels(suite: Suite) -> list[str]:

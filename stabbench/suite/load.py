@@ -16,7 +16,7 @@ from stabbench.errors import ConfigurationError, Problem
 from stabbench.registry import PACKAGE
 from stabbench.suite.checks import seed_labels, suite_problems, suite_warnings
 from stabbench.suite.problems import problems_of
-from stabbench.suite.schema import Suite, TrainOptions
+from stabbench.suite.schema import AdaptiveSeeds, Suite, TrainOptions
 from stabbench.suite.yaml_file import Document, read_document
 
 __all__ = ["LoadedSuite", "json_schema", "load_suite", "seed_labels", "shipped_suites"]
@@ -131,9 +131,10 @@ def _find(name: str) -> Path:
 
 
 def resolve(suite: Suite) -> dict[str, Any]:
-    """Return the suite as plain values with every default filled in, those of plug-ins too; seeds are labels."""
+    """Return the suite as plain values with every default filled in, those of plug-ins too; fixed seeds are labels."""
     content = suite.model_dump(by_alias=True, exclude_none=True)
-    content["seeds"] = seed_labels(suite)
+    if not isinstance(suite.seeds, AdaptiveSeeds):
+        content["seeds"] = seed_labels(suite)
     for kind in ("probes", "monitors"):
         content[kind] = {name: _filled(kind, name, options) for name, options in content[kind].items()}
     for variant in content["variants"].values():

@@ -10,6 +10,10 @@ from stabbench import registry
 ACCURACY_METRICS = ("accuracy", "macro_f1", "mcc", "ece", "majority_share")
 PROBE_OF_NAMESPACE: Mapping[str, str] = {"throughput": "latency", "memory": "latency"}
 ALWAYS = ("train", "seeds")
+CHANGE_FROM = "change_from"
+"""Coordinate of a claim, never of a measurement: its value is the compression that a change is counted from."""
+MATCHED = ("noise.mce",)
+"""Metrics that are relative to the reference at the same compression: two compressions have no common scale."""
 KNOWN: tuple[str, ...] = (
     *ACCURACY_METRICS,
     "train.failed", "train.seconds", "train.steps_per_second", "train.peak_memory", "train.accuracy_before",
@@ -69,3 +73,8 @@ def made_by(probes: Iterable[str]) -> list[str]:
         name for name in registry.names("probes") if registry.card("probes", name).traits["applies"] == "compressed"
     }
     return [metric for metric in KNOWN if probe_of(metric) in present | unasked]
+
+
+def changes_under_compression(metric: str) -> bool:
+    """Return whether a metric has a level both before and after compression, so that the two can be subtracted."""
+    return metric.split(".")[0] not in (*ALWAYS, "compression")

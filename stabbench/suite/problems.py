@@ -15,7 +15,7 @@ from stabbench.suite.yaml_nodes import KeyPath
 
 # Fields that take several forms: what a value of none of them is told.
 FORMS: Mapping[str, str] = {
-    "seeds": "expected a number of seeds, a list of seeds, or {init: N, order: M}",
+    "seeds": "expected a number of seeds, a list of seeds, {init: N, order: M}, or {min: N, max: M, until: CLAIM}",
     "data.train": "expected a number of examples of `source`, or {path: FILE, text: COLUMN, label: COLUMN}",
     "data.test": "expected a number of examples of `source`, or {path: FILE, text: COLUMN, label: COLUMN}",
     "data.validation": "expected a number of examples of `source`, {fraction: SHARE}, or {path: FILE, …}",
@@ -79,7 +79,7 @@ def _without_union_noise(errors: Sequence[Any], document: Document) -> Iterable[
             plain.append(item)
         else:
             branch = str(item["loc"][at])
-            cleaned = {**item, "loc": tuple(part for part in item["loc"] if part not in BRANCHES)}
+            cleaned = {**item, "loc": tuple(part for part in item["loc"] if part not in BRANCHES), "form": branch}
             unions.setdefault(item["loc"][:at], {}).setdefault(branch, []).append(cleaned)
     for path, branches in unions.items():
         value = document.value(path)
@@ -101,14 +101,15 @@ def _told(item: Mapping[str, Any], base: KeyPath) -> tuple[KeyPath, str]:
     path, kind, context = tuple(item["loc"]), item["type"], item.get("ctx", {})
     value = shown(item.get("input"))
     if kind == "extra_forbidden":
-        known = known_keys((*base, *path[:-1]))
+        known = known_keys((*base, *path[:-1]), str(item.get("form", "")))
         return path, f"unknown key '{path[-1]}'.{suggestion(str(path[-1]), known)} Allowed: {', '.join(known)}."
     if kind == "missing":
         return path[:-1], f"'{path[-1]}' is missing"
     if kind == "form":
         return path, f"{item['msg']}; found {value}"
     field = ".".join(str(part) for part in path)
-    if "at" in (path[3:-1] if path[:2] == ("compare", "primary") else path[2:-1] if path[:1] == ("gate",) else ()):
+    declared = path[:2] in (("compare", "primary"), ("compare", "contrasts"))
+    if "at" in (path[3:-1] if declared else path[2:-1] if path[:1] == ("gate",) else ()):
         return path, f"{FORMS['compare.primary.at']}; found {value}"
     if kind.endswith("_type") and field in FORMS:
         return path, f"{FORMS[field]}; found {value}"
@@ -145,12 +146,18 @@ def _hint(item: Mapping[str, Any]) -> str:
     return ". Put it in quotes" if kind == "string_type" and isinstance(value, int | float) else ""
 
 
-def known_keys(path: Sequence[str | int]) -> list[str]:
-    """Return the keys that the schema knows at `path`; none where names are free, as those of variants are."""
+def known_keys(path: Sequence[str | int], form: str = "") -> list[str]:
+    """Return the keys that the schema knows at `path`; none where names are free, as those of variants are.
+
+    Args:
+        path: where the keys stand.
+        form: name of the form that a value of several forms has, such as ``CrossedSeeds``.
+    """
     annotation: Any = schema.Suite
     for part in path:
         annotation = _entered(annotation, part)
-    model = _model_in(annotation) if get_origin(annotation) is not dict else None
+    models = _models_in(annotation) if get_origin(annotation) is not dict else []
+    model = next((model for model in models if model.__name__ == form), models[0] if models else None)
     return [] if model is None else _names(model)
 
 
@@ -158,18 +165,17 @@ def _entered(annotation: Any, part: str | int) -> Any:
     """Return the type below a field, a free name or an index."""
     if get_origin(annotation) is dict:
         return get_args(annotation)[1]
-    model = _model_in(annotation)
+    model = next(iter(_models_in(annotation)), None)
     if model is None or isinstance(part, int):
         return annotation
     return {info.alias or name: info.annotation for name, info in model.model_fields.items()}.get(part)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the first model among a field's forms."""
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models among a field's forms."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inside = [_model_in(argument) for argument in get_args(annotation)]
-    return next((model for model in inside if model is not None), None)
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
 
 
 def _names(model: type[BaseModel]) -> list[str]:

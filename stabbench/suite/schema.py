@@ -115,6 +115,20 @@ class CrossedSeeds(Strict):
     order: int = Field(ge=1)
 
 
+class AdaptiveSeeds(Strict):
+    """As many seeds as one primary claim needs to be decided, looked at several times from `min` to `max`."""
+
+    min: int = Field(6, ge=3, description="seeds at the first look")
+    max: int = Field(25, description="most seeds")
+    until: str = Field(description="metric of the primary claim that decides when to stop")
+
+
+class SeedsAtLook(AdaptiveSeeds):
+    """Adaptive seeds as of one look; made by a run, never written in a suite file."""
+
+    count: int
+
+
 class PrimaryClaim(Strict):
     """One declared claim: a metric, where several values exist a coordinate, and which groups."""
 
@@ -124,11 +138,23 @@ class PrimaryClaim(Strict):
     compression: str = "dense"
 
 
+class ContrastClaim(Strict):
+    """A secondary claim between any two groups: each is [variant, compression]."""
+
+    metric: str
+    at: dict[str, str | int | float] = Field(default_factory=dict)
+    reference: list[str] = Field(description="[variant, compression] compared against")
+    candidate: list[str] = Field(description="[variant, compression] judged")
+
+
 class Compare(Strict):
     """What is compared with what, and how surely."""
 
     reference: str = "baseline"
     primary: list[str | PrimaryClaim] | None = Field(None, max_length=3)
+    contrasts: list[ContrastClaim] = Field(
+        default_factory=list, description="secondary claims between any two groups, unadjusted"
+    )
     margins: dict[str, float] = Field(
         default_factory=dict, description="metric → largest difference that is no difference"
     )
@@ -209,7 +235,9 @@ class Suite(Strict):
     task: Task = Field(default_factory=Task)
     data: Data
     model: Annotated[Model, BeforeValidator(_single, json_schema_input_type=str | Model)]
-    seeds: int | list[int] | CrossedSeeds = Field(5, description="N: 0 … N-1; a list; or {init: N, order: M} crossed")
+    seeds: int | list[int] | CrossedSeeds | AdaptiveSeeds = Field(
+        5, description="N: 0 … N-1; a list; {init: N, order: M} crossed; or {min: N, max: M, until: CLAIM} adaptive"
+    )
     train: TrainOptions = Field(default_factory=TrainOptions)
     variants: dict[str, Variant] = Field(min_length=1)
     probes: dict[str, Options] = Field(default_factory=_accuracy)

@@ -271,6 +271,7 @@ def test_secondary_claims_are_unadjusted_and_marked(make_suite, make_rows) -> No
         "accuracy:stabilized@ort-int8:baseline@ort-int8",
         "accuracy:baseline@ort-int8:baseline@dense",
         "accuracy:stabilized@ort-int8:stabilized@dense",
+        "accuracy{change_from=dense}:stabilized@ort-int8:baseline@ort-int8",
         "seeds.sd:stabilized@dense:baseline@dense",
         "noise.accuracy:stabilized@dense:baseline@dense",
         "attack.accuracy_under_attack{recipe=deepwordbug}:stabilized@dense:baseline@dense",
