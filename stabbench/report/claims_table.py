@@ -35,7 +35,7 @@ def _row(claim: Claim) -> ClaimRow:
     metric = metric_named(claim.metric)
     unit = "process" if claim.n_seeds is None else "seed"
     return ClaimRow(
-        id="claim-" + hashlib.sha256(claim.id.encode()).hexdigest()[:10],
+        id="claim-" + hashlib.sha256(claim.id.encode("utf-8", "surrogatepass")).hexdigest()[:10],
         label=label(claim),
         contrast=contrast_text(claim),
         reference=Cell(group_text(claim, claim.reference_value), claim.reference_value),
