@@ -10,7 +10,7 @@ from stabbench.suite.load import load_suite
 
 
 def test_all_mistakes_come_at_once_in_file_order_whatever_kind_they_are(problems) -> None:
-    more = "trian: {}\ntrain: {epochs: 1.5, optimizer: adam}\nprobes: {accuracy: , noize: {}}\ngate: []\n"
+    more = "trian: {}\ntrain: {epochs: 1.5, optimizer: adam}\nprobes: {accuracy: , noize: {}}\ngait: []\n"
 
     found = problems(more, old="seeds: 6", new="seeds: six")
 
@@ -21,7 +21,7 @@ def test_all_mistakes_come_at_once_in_file_order_whatever_kind_they_are(problems
         (10, "train.optimizer"),
         (11, "probes.accuracy"),
         (11, "probes.noize"),
-        (12, "gate"),
+        (12, "gait"),
     ]
     assert all(p.file is not None and p.file.endswith("study.yaml") and p.column for p in found)
 
