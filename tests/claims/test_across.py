@@ -130,6 +130,13 @@ def test_the_same_weights_are_no_question_of_statistics(make_suite, make_rows, r
         across = Across(record("a", rows, facts=same), record("b", rows, facts=facts), make_suite(), Differences())
         return {item.outcome for item in across.gate(rules, {})}, across.gate(rules, {})[0].reason
 
+    collapsed = make_suite(probes={"accuracy": {}, "noise": {}})
+    few = [r for r in rows if r.measurement.metric == "accuracy"]
+    few += [r for v in ("baseline", "stabilized") for r in make_rows("train.failed", v, [1.0] * 4 + [0.0] * 2)]
+    few += [r for v in ("baseline", "stabilized") for r in make_rows("noise.accuracy", v, THEN)]
+    across = Across(record("a", few, facts=same), record("b", few, facts=same), collapsed, Differences())
+    assert {item.outcome for item in across.gate([GateRule(claim="noise.accuracy", not_worse_by=0.1)], {})} == {"pass"}
+
     assert outcomes(same)[0] == {"pass"}
     assert "the same weights in both runs, bit for bit" in outcomes(same)[1]
     assert outcomes(other)[0] == {"undecided"}
