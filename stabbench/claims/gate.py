@@ -16,7 +16,7 @@ from stabbench.claims.build import evidence_of
 from stabbench.claims.claim import Group, claim_id
 from stabbench.claims.contrasts import primary_entries, resolved
 from stabbench.claims.evidence import Contrast, Evidence
-from stabbench.claims.gate_bound import Judgement, Side, judge
+from stabbench.claims.gate_bound import ALPHA, Judgement, Side, judge
 from stabbench.claims.gate_value import value_evidence
 from stabbench.claims.gate_words import reason_text
 from stabbench.claims.metrics import Metric, metric_named
@@ -140,12 +140,13 @@ def item(rule: GateRule, contrast: Contrast, evidence: Evidence, claim: str | No
         who: how the groups are called.
     """
     metric = contrast.metric
+    evidence = _exact(evidence, metric)
     test = _limit(rule, metric)
     if test is None:
         reason = f"{who}: neither direction of {metric.label} is better; ask max_increase, at_most or at_least"
         return GateItem(rule.as_written(), claim, "undecided", reason, evidence.effect, None, rule.limit, None)
     side, limit = test
-    judgement = judge(_interval_of(evidence, metric), side, limit)
+    judgement = judge(evidence.interval, side, limit)
     outcome, why = _outcome(evidence, judgement)
     absolute = rule.test in ("at_most", "at_least")
     reason = f"{who}: {reason_text(metric, evidence, judgement, limit, outcome, why, absolute=absolute)}"
@@ -193,11 +194,12 @@ def _outcome(evidence: Evidence, judgement: Judgement | None) -> tuple[Outcome, 
     return decided, ""
 
 
-def _interval_of(evidence: Evidence, metric: Metric) -> Any:
-    """The evidence's interval; of an exact quantity that all seeds agree on, the quantity itself."""
-    if metric.name in EXACT and evidence.effect is not None and evidence.interval(0.9) is None:
-        return lambda level: (evidence.effect, evidence.effect)
-    return evidence.interval
+def _exact(evidence: Evidence, metric: Metric) -> Evidence:
+    """Return the evidence; of an exact quantity that all seeds agree on, the quantity itself is its interval."""
+    effect = evidence.effect
+    if metric.name not in EXACT or effect is None or evidence.interval(1 - 2 * ALPHA) is not None:
+        return evidence
+    return replace(evidence, interval=lambda level: (effect, effect), undecidable="")
 
 
 def _limit(rule: GateRule, metric: Metric) -> tuple[Side, float] | None:

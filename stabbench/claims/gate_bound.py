@@ -71,7 +71,8 @@ def _mirror(interval: Interval) -> Interval:
 def _p_value(interval: Interval, limit: float) -> float:
     """Invert the interval: the smallest one-sided level α whose lower bound reaches `limit`, by bisection.
 
-    The lower bound at α is the lower end at level 1 − 2α below ½, and the upper end at level 2α − 1 above.
+    The lower bound at α is the lower end at level 1 − 2α below ½, and the upper end at level 2α − 1 above (for an exact
+    interval of counts, whose two ends do not meet at level 0, a p above ½ is only that: above ½).
     """
 
     def bound(alpha: float) -> float:

@@ -83,9 +83,11 @@ def gate_sentence(items: Sequence[Mapping[str, Any]]) -> str:
     """Return how many rules came to what: ``1 failed, 2 passed``; empty without rules."""
     words = {
         "fail": "failed", "not comparable": "not comparable", "incomplete": "incomplete", "undecided": "undecided",
-        "known": "known issues", "pass": "passed",
+        "known": "known issue", "pass": "passed",
     }  # fmt: skip
     counted = Counter(entry["outcome"] for entry in items)
+    if counted["known"] > 1:
+        words["known"] = "known issues"
     return ", ".join(f"{counted[outcome]} {word}" for outcome, word in words.items() if counted[outcome])
 
 

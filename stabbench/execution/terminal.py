@@ -117,7 +117,9 @@ def print_comparison(comparison: Comparison, names: tuple[str, str]) -> None:
         mark = "" if claim.primary else "secondary, unadjusted: "
         style = COLOURS.get(claim.verdict)
         console.print(f"  {GLYPHS[claim.verdict]} {mark}{claim_line(claim)}", style=style, markup=False)
-    console.print(f"  and {len(comparison.claims) - len(shown)} secondary claims, undecided or equivalent (--json)")
+    console.print(
+        f"  and {len(comparison.claims) - len(shown)} secondary claims that are neither improved nor regressed (--json)"
+    )
     console.print(f"next: stabbench gate {names[1]} --against {names[0]}", markup=False)
 
 

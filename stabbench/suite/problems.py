@@ -105,12 +105,12 @@ def _told(item: Mapping[str, Any], base: KeyPath) -> tuple[KeyPath, str]:
         return path, f"unknown key '{path[-1]}'.{suggestion(str(path[-1]), known)} Allowed: {', '.join(known)}."
     if kind == "missing":
         return path[:-1], f"'{path[-1]}' is missing"
-    if kind == "form":
-        return path, f"{item['msg']}; found {value}"
-    field = ".".join(str(part) for part in path)
     declared = path[:2] in (("compare", "primary"), ("compare", "contrasts"))
     if "at" in (path[3:-1] if declared else path[2:-1] if path[:1] == ("gate",) else ()):
         return path, f"{FORMS['compare.primary.at']}; found {value}"
+    if kind == "form":
+        return path, f"{item['msg']}; found {value}"
+    field = ".".join(str(part) for part in path)
     if kind.endswith("_type") and field in FORMS:
         return path, f"{FORMS[field]}; found {value}"
     if kind in ("literal_error", "enum"):
