@@ -8,6 +8,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def write_whole(target: Path, content: bytes) -> None:
         draft.write_bytes(content)
         os.replace(draft, target)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         message = f"--output {target}: cannot be written: {error.strerror}"
         raise ConfigurationError([message], note="Nothing was written.") from error
 

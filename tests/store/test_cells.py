@@ -139,3 +139,36 @@ def test_the_claim_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
 
     with claim(tmp_path, "k", lambda: False) as mine:
         assert mine
+
+
+def test_a_cell_of_another_store_is_copied_whole_and_one_that_is_there_is_kept(tmp_path: Path) -> None:
+    there, here = Store(tmp_path / "there"), Store(tmp_path / "here")
+    with there.draft("ab" * 16) as draft:
+        (draft / "model").mkdir()
+        (draft / "model" / "weights").write_bytes(b"weights")
+        given = there.finish(draft, "ab" * 16, CELL, ROWS, {"x": 1}, 1.0, {})
+
+    copied = here.adopt(given)
+    (given.folder / "model" / "weights").write_bytes(b"changed")
+    again = here.adopt(given)
+
+    assert copied.folder == again.folder == here.path("ab" * 16)
+    assert copied.record == given.record
+    assert (copied.folder / "model" / "weights").read_bytes() == b"weights"
+    assert list((here.root / "drafts").iterdir()) == []
+
+
+def test_a_copy_that_breaks_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, here = Store(tmp_path / "there"), Store(tmp_path / "here")
+    with there.draft("ab" * 16) as draft:
+        given = there.finish(draft, "ab" * 16, CELL, ROWS, {}, 1.0, {})
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("stabbench.store.cells.os.rename", full)
+    with pytest.raises(OSError, match="no space"):
+        here.adopt(given)
+
+    assert here.get("ab" * 16) is None
+    assert list((here.root / "drafts").iterdir()) == []
