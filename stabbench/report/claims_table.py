@@ -11,6 +11,7 @@ from stabbench.claims.claim import Claim
 from stabbench.claims.metrics import metric_named
 from stabbench.claims.wording import contrast_text, effect_text, group_text, interval_text, label, p_text
 from stabbench.report.data import Cell, ClaimRow
+from stabbench.report.visible import visible
 
 GLYPHS = {
     "improved": "✓",
@@ -20,6 +21,8 @@ GLYPHS = {
     "not comparable": "⊘",
     "incomplete": "…",
 }
+REASON = 1000
+"""Characters of a reason that are shown."""
 ORDER = ("regressed", "inconclusive", "improved", "equivalent", "not comparable", "incomplete")
 
 
@@ -36,8 +39,8 @@ def _row(claim: Claim) -> ClaimRow:
     unit = "process" if claim.n_seeds is None else "seed"
     return ClaimRow(
         id="claim-" + hashlib.sha256(claim.id.encode("utf-8", "surrogatepass")).hexdigest()[:10],
-        label=label(claim),
-        contrast=contrast_text(claim),
+        label=visible(label(claim)),
+        contrast=visible(contrast_text(claim)),
         reference=Cell(group_text(claim, claim.reference_value), claim.reference_value),
         candidate=Cell(group_text(claim, claim.candidate_value), claim.candidate_value),
         effect=Cell(effect_text(claim.effect, metric), claim.effect),
@@ -47,7 +50,7 @@ def _row(claim: Claim) -> ClaimRow:
         n=f"{claim.n_used}/{claim.n_planned} {unit}{'es' if unit == 'process' else 's'}",
         glyph=GLYPHS[claim.verdict],
         word=claim.verdict,
-        reason=claim.reason,
+        reason=visible(claim.reason, REASON),
         primary=claim.primary,
     )
 
