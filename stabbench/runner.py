@@ -21,6 +21,8 @@ from typing import Any
 from stabbench.errors import ConfigurationError
 from stabbench.execution.conclude import Outcome, conclude, now
 from stabbench.execution.job import Study, jobs_for
+from stabbench.execution.loaded_run import LoadedRun
+from stabbench.execution.loaded_run import load as load_run
 from stabbench.execution.pool import Pool
 from stabbench.execution.progress import RunProgress
 from stabbench.execution.terminal import print_warnings
@@ -104,6 +106,21 @@ def run(options: RunOptions) -> Outcome:
     outcome = conclude(plan, store, folder, errors, interrupted=interrupted, smoke=options.smoke)
     folder.append({"event": "run-finished", "time": now(), "status": outcome.verdict["status"]})
     return outcome
+
+
+def run_suite(suite: str | Path = "quick", **options: Any) -> LoadedRun:
+    """Do a suite, as ``stabbench run`` does, and return the run: what ``stabbench.run`` is in Python.
+
+    Args:
+        suite: a suite file, or the name of a shipped suite.
+        options: fields of `RunOptions`, such as ``overrides=("seeds=3",)`` or ``jobs=2``.
+
+    Raises:
+        ConfigurationError: the suite or the data is wrong; nothing was run.
+        AssetError: a model or data set cannot be had; nothing was run.
+        TypeError: there is no such option.
+    """
+    return load_run(run(RunOptions(suite=str(suite), **options)).folder.path)
 
 
 def check_inputs(loaded: LoadedSuite, *, offline: bool) -> None:
