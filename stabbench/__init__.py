@@ -7,12 +7,16 @@ Each is imported when it is first asked for, so that ``import stabbench`` costs 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stabbench.execution.loaded_run import compare as compare
-    from stabbench.execution.loaded_run import load as load
-    from stabbench.execution.loaded_run import run as run
+    from stabbench.execution.loaded_run import compare, load
+    from stabbench.runner import run_suite as run
 
+__all__ = ["__version__", "compare", "load", "run"]
 __version__ = "0.1.0"
-_FROM = {name: "stabbench.execution.loaded_run" for name in ("compare", "load", "run")}
+_FROM = {
+    "compare": ("stabbench.execution.loaded_run", "compare"),
+    "load": ("stabbench.execution.loaded_run", "load"),
+    "run": ("stabbench.runner", "run_suite"),
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -21,7 +25,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'stabbench' has no attribute '{name}'")
     from importlib import import_module
 
-    return getattr(import_module(_FROM[name]), name)
+    module, attribute = _FROM[name]
+    return getattr(import_module(module), attribute)
 
 
 def __dir__() -> list[str]:

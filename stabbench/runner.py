@@ -22,6 +22,8 @@ from stabbench.claims.gate import Inconclusive
 from stabbench.errors import ConfigurationError
 from stabbench.execution.conclude import Outcome, conclude, now
 from stabbench.execution.job import Study, jobs_for
+from stabbench.execution.loaded_run import LoadedRun
+from stabbench.execution.loaded_run import load as load_run
 from stabbench.execution.looks import Looks
 from stabbench.execution.pool import Pool
 from stabbench.execution.progress import RunProgress
@@ -123,6 +125,21 @@ def run(options: RunOptions) -> Outcome:
     )
     folder.append({"event": "run-finished", "time": now(), "status": outcome.verdict["status"]})
     return outcome
+
+
+def run_suite(suite: str | Path = "quick", **options: Any) -> LoadedRun:
+    """Do a suite, as ``stabbench run`` does, and return the run: what ``stabbench.run`` is in Python.
+
+    Args:
+        suite: a suite file, or the name of a shipped suite.
+        options: fields of `RunOptions`, such as ``overrides=("seeds=3",)`` or ``jobs=2``.
+
+    Raises:
+        ConfigurationError: the suite or the data is wrong; nothing was run.
+        AssetError: a model or data set cannot be had; nothing was run.
+        TypeError: there is no such option.
+    """
+    return load_run(run(RunOptions(suite=str(suite), **options)).folder.path)
 
 
 def check_inputs(loaded: LoadedSuite, *, offline: bool) -> None:

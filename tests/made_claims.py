@@ -15,15 +15,11 @@ OUTCOMES = ("pass", "fail", "undecided", "not comparable", "incomplete", "known"
 HOSTILE = (
     '<script>alert("x")</script>', "a|b`c*d_e", "[x](http://e.example/)", "www.e.example", "@someone #12 $x$ ~~y~~",
     "</testcase><failure/>", "]]>&amp;%0A::error::x", "right \u202eto left", "NUL \x00 bell \x07 line\u2028break",
-"line\nbreak\r\n| a | b |", "## head", "\ufffe", "![i](i)", "\\", "&lt;b&gt;",
+    "line\nbreak\r\n| a | b |", "## head", "\ufffe", "![i](i)", "\\", "&lt;b&gt;",
 )  # fmt: skip
-names = st.one_of(
-    st.sampled_from(("baseline", "stabilized", *HOSTILE)),
-    st.text(st.characters(exclude_characters="@:/,*"), max_size=9),
-)
-numbers = st.one_of(
-    st.none(), st.floats(-3, 3), st.sampled_from([float("nan"), float("inf"), -float("inf"), 0.0, 1e-9])
-)
+names = st.one_of(st.sampled_from(("baseline", "stabilized", *HOSTILE)), st.text(max_size=9))
+odd = st.sampled_from([float("nan"), float("inf"), -float("inf"), 0.0, 1e-9])
+numbers = st.one_of(st.none(), st.floats(-3, 3), odd)
 
 
 @st.composite

@@ -1,7 +1,7 @@
 """A run in Python: its measurements, claims, verdict and report, and how it compares with another.
 
-``stabbench.load("runs/…")`` gives a `LoadedRun`, ``stabbench.run("suite.yaml", …)`` does a suite and gives one, and
-``stabbench.compare(a, b)`` compares two. Loading reads files and needs no torch.
+``stabbench.load("runs/…")`` gives a `LoadedRun`, and so does ``stabbench.run("suite.yaml", …)``
+(`stabbench.runner.run_suite`); ``stabbench.compare(a, b)`` compares two. Loading reads files and needs no torch.
 """
 
 from __future__ import annotations
@@ -116,25 +116,6 @@ def load(run: LoadedRun | str | Path) -> LoadedRun:
     if not (folder.path / "verdict.json").exists():
         raise ConfigurationError([f"run {folder.path} has no verdict yet; give its command again"])
     return LoadedRun(folder)
-
-
-def run(suite: str | Path = "quick", **options: Any) -> LoadedRun:
-    """Do a suite, as ``stabbench run`` does, and return the run; finished cells are never done twice.
-
-    Args:
-        suite: a suite file, or the name of a shipped suite.
-        options: fields of `stabbench.runner.RunOptions`, such as ``overrides=("seeds=3",)`` or ``jobs=2``.
-
-    Raises:
-        ConfigurationError: the suite or the data is wrong; nothing was run.
-        AssetError: a model or data set cannot be had; nothing was run.
-        TypeError: there is no such option.
-    """
-    from stabbench.runner import RunOptions
-    from stabbench.runner import run as run_suite
-
-    outcome = run_suite(RunOptions(suite=str(suite), **options))
-    return load(outcome.folder.path)
 
 
 def compare(
