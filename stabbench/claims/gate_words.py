@@ -52,7 +52,8 @@ def reason_text(
     elif outcome == "fail":
         text = f"{found}, at best {other} ({level}): beyond the allowed {shown(limit)}"
     else:
-        text = f"{found}, the {level} bounds {safe} and {other} lie on both sides of the allowed {shown(limit)}"
+        low, high = (shown(end) for end in sorted((judgement.safe, judgement.other)))
+        text = f"{found}, the {level} bounds {low} and {high} lie on both sides of the allowed {shown(limit)}"
         text += _settles(metric, judgement, limit, evidence, absolute)
     return "; ".join([text, *([why] if why else []), *notes])
 
