@@ -67,8 +67,17 @@ def _train_cell(study: _Study, arm: Arm, seed: str) -> Cell:
         "stabilizers": [item.for_key() for item in arm.stabilizers],
         "monitors": [item.for_key() for item in monitors],
         "libraries": libraries(),
+        **_used_by_stabilizers(arm),
     }
     return Cell(train_id(arm.variant, seed), "train", arm.variant, seed, DENSE, "train", options, (), static)
+
+
+def _used_by_stabilizers(arm: Arm) -> dict[str, Any]:
+    """Return the versions of the plug-ins that stabilizers name in their options, as a part of the key; often none."""
+    used: dict[str, int] = {}
+    for item in arm.stabilizers:
+        used |= _used_versions(item, registry.card("stabilizers", item.name).traits["uses"])
+    return {"uses": used} if used else {}
 
 
 def _probe_cells(study: _Study, arm: Arm, seed: str) -> Iterator[Cell]:
@@ -145,11 +154,11 @@ def _panel_cells(study: _Study) -> Iterator[Cell]:
         yield Cell(name, "panel", "", "", "", name, options, parents, static, traits["worker"])
 
 
-def _used_versions(probe: Plugged, uses: Mapping[str, str]) -> dict[str, int]:
+def _used_versions(plugged: Plugged, uses: Mapping[str, str]) -> dict[str, int]:
     return {
         f"{kind}/{name}": registry.card(kind, name).version
         for option, kind in uses.items()
-        for name in probe.options.get(option, ())
+        for name in plugged.options.get(option, ())
     }
 
 

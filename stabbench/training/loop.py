@@ -2,14 +2,14 @@
 
     plan(train)
     model ← pretrained encoder + new head                        hash: weights before `prepare_model`
-    prepare_model(model)
+    prepare_data(examples);  prepare_model(model)
     groups ← group_params(one group per block and kind of decay)
     schedule ← wrap_schedule(base schedule);  optimizer ← wrap_optimizer(optimizer over groups)
     for each epoch:                                              hash: example ids in order, before augmentation
         for each batch:
             batch ← transform_batch(batch)
             backward ← wrap_backward(closure over all micro-batches: wrap_loss(loss)(forward, batch).backward())
-            backward(draw)                                       every forward has its own dropout masks by `draw`
+            backward(draw)                                       every forward: on_forward; dropout masks by `draw`
             raw norms ← ‖g‖ per parameter
             on_gradients(gradients)                              clip, mask
             applied norms ← ‖g‖ per parameter
@@ -38,10 +38,10 @@ from torch.optim import Optimizer
 from stabbench.data.example import Example
 from stabbench.models.anatomy import Anatomy
 from stabbench.models.batch import Batch
-from stabbench.models.encoding import Encoded, collate
+from stabbench.models.encoding import Encoded, TextEncoder, collate
 from stabbench.monitors.base import Monitor, Step
 from stabbench.seeding import TrialSeeds
-from stabbench.stabilizers.base import Backward, Gradients, Loss, Objective, Schedule, Stabilizer
+from stabbench.stabilizers.base import Backward, Gradients, Loss, Objective, Place, Schedule, Stabilizer
 from stabbench.suite.schema import TrainOptions
 from stabbench.training.dropout import MatchedDropout
 from stabbench.training.embedding_gradient import EmbeddingGradient
@@ -111,6 +111,8 @@ class Loop:
         # Before `prepare_model`, so that the paths are those of the unwrapped model.
         self.embedding_gradient = EmbeddingGradient(self.anatomy.word_embeddings)
         self.dropout = MatchedDropout(self.model, self.seeds)
+        for stabilizer in self.stabilizers:
+            stabilizer.prepare_data(self.examples, self.seeds, TextEncoder(self.tokenizer, self.train.max_length))
         for stabilizer in self.stabilizers:
             stabilizer.prepare_model(self.model, self.anatomy, self.seeds, steps)
         self.schedule, self.optimizer = self._optimizer(steps)
@@ -218,6 +220,8 @@ class Loop:
     def _accumulate(self, loss: Loss, batch: Batch, place: tuple[int, int, int], scale: float) -> Objective:
         def forward(batch: Batch, draw: int = 0) -> Tensor:
             self.dropout.enter(*place, draw)
+            for stabilizer in self.stabilizers:
+                stabilizer.on_forward(batch, Place(*place, draw))
             logits: Tensor = self.model(**batch.inputs()).logits
             return logits.float()
 
