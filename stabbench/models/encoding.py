@@ -53,5 +53,22 @@ def collate(
     )
 
 
+@dataclass(frozen=True)
+class TextEncoder:
+    """Turns texts into a padded batch without labels, cut as the training examples are.
+
+    Attributes:
+        tokenizer: a fast tokenizer.
+        max_length: tokens; longer texts are cut.
+    """
+
+    tokenizer: Any
+    max_length: int
+
+    def __call__(self, texts: Sequence[Text]) -> Batch:
+        """Return the texts as one batch, padded to the longest of them."""
+        return collate(encode_texts(self.tokenizer, texts, self.max_length), self.tokenizer)
+
+
 def _padded(rows: Sequence[list[int]], width: int, value: int) -> Tensor:
     return torch.tensor([row + [value] * (width - len(row)) for row in rows], dtype=torch.int64)

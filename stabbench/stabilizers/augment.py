@@ -12,9 +12,10 @@ from pydantic import Field
 from stabbench import registry
 from stabbench.data.example import Example, Text
 from stabbench.models.batch import Batch
+from stabbench.models.encoding import TextEncoder
 from stabbench.perturbations.base import Perturbation
 from stabbench.seeding import TrialSeeds, derive, random_for
-from stabbench.stabilizers.base import Encode, Stabilizer
+from stabbench.stabilizers.base import Stabilizer
 
 
 @dataclass(kw_only=True)
@@ -57,7 +58,7 @@ class Augment(Stabilizer):
         int, Field(ge=1, le=5, description="s: severity of the perturbations; 2 drops a word in ten, EDA's α = 0.1")
     ] = 2
 
-    def prepare_data(self, examples: Sequence[Example], seeds: TrialSeeds, encode: Encode) -> None:
+    def prepare_data(self, examples: Sequence[Example], seeds: TrialSeeds, encode: TextEncoder) -> None:
         """Keep the texts by their ids.
 
         Raises:

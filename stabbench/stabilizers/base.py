@@ -4,6 +4,7 @@ The hooks are called in this order (``training/loop.py`` prints the loop with th
 
     plan → prepare_data → prepare_model → group_params → wrap_schedule → wrap_optimizer → on_start
     per step: transform_batch → wrap_loss(forward) → wrap_backward(closure over micro-batches, draw)
+              before every forward in it: on_forward
               → [raw norms] → on_gradients → [applied norms] → optimizer step → on_step
     at checkpoints: on_evaluate        at the end: finish_model
 
@@ -15,14 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from stabbench.data.example import Example, Text
+from stabbench.data.example import Example
 from stabbench.models.anatomy import Anatomy
 from stabbench.models.batch import Batch
+from stabbench.models.encoding import TextEncoder
 from stabbench.registry import Plugin
 from stabbench.seeding import TrialSeeds
 from stabbench.suite.schema import TrainOptions
@@ -31,8 +33,22 @@ ParamGroup = dict[str, Any]
 """A parameter group of the optimizer, with ``params``, ``lr``, ``weight_decay``, and ``block`` (name of the block)."""
 Schedule = Callable[[float], float]
 """Step (0-based; a stretched schedule may ask between steps) → factor of the learning rate, in [0, 1]."""
-Encode = Callable[[Sequence[Text]], Batch]
-"""Texts → a padded batch without labels, cut as the training examples are."""
+
+
+class Place(NamedTuple):
+    """Which forward of a run this is; draws that depend on it alone are not shifted by other draws.
+
+    Attributes:
+        step: 0-based optimizer step.
+        micro_batch: 0-based micro-batch of the step.
+        backward_pass: the `draw` that `Backward` was called with.
+        draw: the `draw` that `Forward` was called with.
+    """
+
+    step: int
+    micro_batch: int
+    backward_pass: int
+    draw: int
 
 
 class Forward(Protocol):
@@ -116,12 +132,13 @@ class Stabilizer(Plugin):
     EXCLUSIVE: ClassVar[frozenset[str]] = frozenset({"wrap_optimizer", "wrap_backward"})
     HOOKS: ClassVar[tuple[str, ...]] = (
         "plan", "prepare_data", "prepare_model", "group_params", "wrap_schedule", "wrap_optimizer", "on_start",
-        "transform_batch", "wrap_loss", "wrap_backward", "on_gradients", "on_step", "on_evaluate", "finish_model",
+        "transform_batch", "wrap_loss", "wrap_backward", "on_forward", "on_gradients", "on_step", "on_evaluate",
+        "finish_model",
     )  # fmt: skip
 
     @classmethod
     def traits(cls) -> dict[str, Any]:
-        """Return the overridden hooks, what only one may own, what matching must not demand, and what is needed."""
+        """Return the hooks, what only one may own, what matching must not demand, and what is needed and used."""
         hooks = [name for name in cls.HOOKS if getattr(cls, name) is not getattr(Stabilizer, name)]
         return {
             "hooks": hooks,
@@ -137,7 +154,7 @@ class Stabilizer(Plugin):
         """Return the training options to use, such as more epochs."""
         return train
 
-    def prepare_data(self, examples: Sequence[Example], seeds: TrialSeeds, encode: Encode) -> None:
+    def prepare_data(self, examples: Sequence[Example], seeds: TrialSeeds, encode: TextEncoder) -> None:
         """See the training examples, and how texts become a batch; `transform_batch` is given their ids."""
 
     def prepare_model(self, model: nn.Module, anatomy: Anatomy, seeds: TrialSeeds, steps: int) -> None:
@@ -169,6 +186,9 @@ class Stabilizer(Plugin):
     def wrap_backward(self, backward: Backward) -> Backward:
         """Return the procedure that fills ``.grad``; may call `backward` several times with different `draw`."""
         return backward
+
+    def on_forward(self, batch: Batch, place: Place) -> None:
+        """See what the model is about to run on in training, and which forward of the run it is."""
 
     def on_gradients(self, gradients: Gradients) -> None:
         """Change the gradients in place: clip, mask."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from stabbench.models.anatomy import Anatomy
 from stabbench.seeding import TrialSeeds
+from stabbench.stabilizers._embeddings import perturbation
 from stabbench.stabilizers.base import Backward, Objective, Stabilizer
 
 
@@ -28,6 +29,7 @@ class Fgm(Stabilizer):
     )
     pitfalls = "the adversarial pass has its own dropout masks; raw gradient norms are of the sum, about twice as large"
     null = {"epsilon": 0.0}
+    owns = frozenset({"the search over embeddings"})
 
     epsilon: Annotated[float, Field(ge=0, description="ε: L2 length of δ per example; 0: no adversarial pass")] = 1.0
 
@@ -68,9 +70,3 @@ class Fgm(Stabilizer):
         output.retain_grad()
         self._clean.append(output)
         return None
-
-
-def perturbation(gradient: Tensor, epsilon: float) -> Tensor:
-    """Return δ = ε g/‖g‖₂ per example, for g (B, T, H); zero where the gradient is zero."""
-    norms = gradient.flatten(1).norm(dim=1).view(-1, 1, 1)
-    return torch.where(norms > 0, epsilon * gradient / norms.clamp(min=torch.finfo(norms.dtype).tiny), 0.0)

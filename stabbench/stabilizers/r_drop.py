@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from stabbench.models.batch import Batch
+from stabbench.stabilizers._divergence import symmetric_kl
 from stabbench.stabilizers.base import Forward, Loss, Objective, Stabilizer
 
 
@@ -23,12 +22,16 @@ class RDrop(Stabilizer):
     cost = "2 forward and 2 backward passes per step"
     departures = (
         "KL is averaged over the batch like the cross-entropy; released code sums it, so that its effective α grows "
-        "with the batch size (α = 0.5 there at batch 16 is about 4 here)"
+        "with the batch size (α = 0.5 there at batch 16 is about 4 here): legacy_bug does so too"
     )
     pitfalls = "does nothing without dropout; α = 0 still averages two dropout masks"
     null = {"alpha": 0.0}
 
     alpha: Annotated[float, Field(ge=0, description="α: weight of the divergence")] = 1.0
+    legacy_bug: Annotated[
+        bool,
+        Field(description="sum the divergence over the batch, beside a mean cross-entropy, as the released code does"),
+    ] = False
 
     def wrap_loss(self, loss: Loss) -> Loss:
         """Return the objective with a second pass under its own dropout masks."""
@@ -36,14 +39,9 @@ class RDrop(Stabilizer):
         def consistent(forward: Forward, batch: Batch) -> Objective:
             first = loss(forward, batch)
             second = loss(lambda given, draw=0: forward(given, draw + 1), batch)
-            divergence = symmetric_divergence(first.logits, second.logits)
+            both = symmetric_kl(first.logits, second.logits)
+            divergence = 0.5 * (both.sum() if self.legacy_bug else both.mean())
             total = 0.5 * (first.total + second.total) + self.alpha * divergence
             return Objective(total, first.cross_entropy, first.logits)
 
         return consistent
-
-
-def symmetric_divergence(first: Tensor, second: Tensor) -> Tensor:
-    """Return ½(KL(p‖q) + KL(q‖p)) averaged over the batch, for logits (B, C) of p and q; a scalar ≥ 0."""
-    p, q = functional.log_softmax(first, dim=-1), functional.log_softmax(second, dim=-1)
-    return 0.5 * ((p.exp() - q.exp()) * (p - q)).sum(dim=-1).mean()

@@ -27,6 +27,7 @@ class MatchedDropout:
     def __init__(self, model: nn.Module, seeds: TrialSeeds) -> None:
         self._seed = seeds.stream("dropout")
         self._place: tuple[int, ...] = (0, 0, 0, 0)
+        self._entered = False
         self._digest: Any = hashlib.sha256()
         self._recording: list[RemovableHandle] = []
         self._handles: list[RemovableHandle] = []
@@ -48,10 +49,11 @@ class MatchedDropout:
 
     def enter(self, step: int, micro_batch: int, backward_pass: int, draw: int) -> None:
         """Say which forward comes next."""
-        place = (step, micro_batch, backward_pass, draw)
-        if self._recording and place != (0, 0, 0, 0):
+        # Not by the place alone: further passes of the first step may have its masks.
+        if self._entered:
             self._stop_recording()
-        self._place = place
+        self._entered = True
+        self._place = (step, micro_batch, backward_pass, draw)
 
     @property
     def hash(self) -> str:

@@ -10,7 +10,7 @@
         for each batch:
             batch ← transform_batch(batch)
             backward ← wrap_backward(closure over all micro-batches: wrap_loss(loss)(forward, batch).backward())
-            backward(draw)                                       every forward has its own dropout masks by `draw`
+            backward(draw)                                       every forward: on_forward; dropout masks by `draw`
             raw norms ← ‖g‖ per parameter
             on_gradients(gradients)                              clip, mask
             applied norms ← ‖g‖ per parameter
@@ -36,13 +36,13 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from stabbench.data.example import Example, Text
+from stabbench.data.example import Example
 from stabbench.models.anatomy import Anatomy, anatomy
 from stabbench.models.batch import Batch
-from stabbench.models.encoding import Encoded, collate, encode_texts
+from stabbench.models.encoding import Encoded, TextEncoder, collate
 from stabbench.monitors.base import Monitor, Step
 from stabbench.seeding import TrialSeeds
-from stabbench.stabilizers.base import Backward, Gradients, Loss, Objective, Schedule, Stabilizer
+from stabbench.stabilizers.base import Backward, Gradients, Loss, Objective, Place, Schedule, Stabilizer
 from stabbench.suite.schema import TrainOptions
 from stabbench.training.dropout import MatchedDropout
 from stabbench.training.embedding_gradient import EmbeddingGradient
@@ -132,14 +132,11 @@ class Loop:
     def _prepare(self, steps: int) -> None:
         """Let stabilizers see the data and change the model, those first that put other parameters into it."""
         for stabilizer in self.stabilizers:
-            stabilizer.prepare_data(self.examples, self.seeds, self._encode)
+            stabilizer.prepare_data(self.examples, self.seeds, TextEncoder(self.tokenizer, self.train.max_length))
         for stabilizer in sorted(self.stabilizers, key=lambda s: not s.reshapes):
             stabilizer.prepare_model(self.model, self.anatomy, self.seeds, steps)
             self.anatomy = anatomy(self.model)
         self.dropout.include(self.model)
-
-    def _encode(self, texts: Sequence[Text]) -> Batch:
-        return collate(encode_texts(self.tokenizer, texts, self.train.max_length), self.tokenizer)
 
     def _optimizer(self, steps: int) -> tuple[Schedule, Optimizer]:
         groups = parameter_groups(self.model, self.anatomy, self.train)
@@ -233,6 +230,8 @@ class Loop:
     def _accumulate(self, loss: Loss, batch: Batch, place: tuple[int, int, int], scale: float) -> Objective:
         def forward(batch: Batch, draw: int = 0) -> Tensor:
             self.dropout.enter(*place, draw)
+            for stabilizer in self.stabilizers:
+                stabilizer.on_forward(batch, Place(*place, draw))
             logits: Tensor = self.model(**batch.inputs()).logits
             return logits.float()
 

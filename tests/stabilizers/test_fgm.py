@@ -14,8 +14,9 @@ from stabbench.models.batch import Batch
 from stabbench.models.encoding import collate, encode_texts
 from stabbench.models.loading import load_pretrained
 from stabbench.seeding import TrialSeeds
+from stabbench.stabilizers._embeddings import perturbation
 from stabbench.stabilizers.base import Objective
-from stabbench.stabilizers.fgm import Fgm, perturbation
+from stabbench.stabilizers.fgm import Fgm
 
 
 def test_every_example_is_moved_by_epsilon_along_its_own_gradient() -> None:

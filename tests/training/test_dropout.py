@@ -85,18 +85,19 @@ def test_two_places_in_the_model_have_different_masks() -> None:
 
 
 def test_the_hash_sees_the_masks_really_applied(tiny_model: Path) -> None:
-    def hashed(init: int = 0, p: float | None = None, steps: int = 1) -> str:
+    def hashed(init: int = 0, p: float | None = None, steps: int = 1, passes: int = 1) -> str:
         model, _ = load_pretrained(tiny_model, ("no", "yes"), TrialSeeds(0, 0))
         dropout = MatchedDropout(model, TrialSeeds(init, 0))
         if p is not None:
             model.dropout.p = p
-        for step in range(steps):
+        for step in [step for step in range(steps) for _ in range(passes)]:
             dropout.enter(step, 0, 0, 0)
             model(input_ids=IDS)
         return dropout.hash
 
     assert hashed() == hashed()
     assert hashed() == hashed(steps=3), "only the first forward counts"
+    assert hashed() == hashed(passes=2), "also where a second one has its masks"
     assert hashed() != hashed(init=1)
     assert hashed() != hashed(p=0.3)
 

@@ -15,12 +15,21 @@ from torch.optim import Optimizer
 from stabbench.data.example import Example
 from stabbench.models.anatomy import Anatomy, anatomy
 from stabbench.models.batch import Batch
-from stabbench.models.encoding import encode_texts
+from stabbench.models.encoding import TextEncoder, encode_texts
 from stabbench.models.loading import load_pretrained, state_hash
 from stabbench.monitors.base import Monitor, Step
 from stabbench.monitors.trace import Trace
 from stabbench.seeding import TrialSeeds
-from stabbench.stabilizers.base import Backward, Encode, Gradients, Loss, Objective, ParamGroup, Schedule, Stabilizer
+from stabbench.stabilizers.base import (
+    Backward,
+    Gradients,
+    Loss,
+    Objective,
+    ParamGroup,
+    Place,
+    Schedule,
+    Stabilizer,
+)
 from stabbench.suite.schema import TrainOptions
 from stabbench.training.gradient_probe import GradientProbe
 from stabbench.training.loop import Loop, Trained
@@ -60,7 +69,7 @@ class Witness(Stabilizer):
     def note(self, hook: str) -> None:
         self.log.append(f"{hook}{self.name}")
 
-    def prepare_data(self, examples: Sequence[Example], seeds: TrialSeeds, encode: Encode) -> None:
+    def prepare_data(self, examples: Sequence[Example], seeds: TrialSeeds, encode: TextEncoder) -> None:
         self.note("prepare_data")
 
     def prepare_model(self, model: nn.Module, anatomy: Anatomy, seeds: TrialSeeds, steps: int) -> None:
@@ -99,6 +108,9 @@ class Witness(Stabilizer):
 
         return seen
 
+    def on_forward(self, batch: Batch, place: Place) -> None:
+        self.note("on_forward")
+
     def on_gradients(self, gradients: Gradients) -> None:
         self.note("on_gradients")
 
@@ -131,7 +143,7 @@ def test_hooks_fire_in_the_order_of_the_docstring(run: Run) -> None:
     run([Witness(log)], [Watcher(log)])
 
     before = ["prepare_data", "prepare_model", "group_params", "wrap_schedule", "wrap_optimizer", "on_start"]
-    step = ["transform_batch", "backward", "loss", "on_gradients", "on_step", "observe"]
+    step = ["transform_batch", "backward", "loss", "on_forward", "on_gradients", "on_step", "observe"]
     assert log == [*before, *step, *step, "on_evaluate", "finish_model"]
 
 
@@ -159,6 +171,46 @@ def test_the_transformed_batch_is_what_is_trained_on_but_the_order_hash_is_of_th
 
     assert state_hash(plain[1]) != state_hash(flipped[1])
     assert plain[0].order == flipped[0].order
+
+
+def test_every_forward_says_its_batch_and_its_place(run: Run) -> None:
+    """Two steps; in each, two backward passes of an objective with two forwards."""
+    seen = []
+
+    class Places(Stabilizer):
+        def on_forward(self, batch: Batch, place: Place) -> None:
+            seen.append((len(batch), *place))
+
+        def wrap_loss(self, loss: Loss) -> Loss:
+            def twice(forward: Any, batch: Batch) -> Objective:
+                forward(batch, 1)
+                return loss(forward, batch)
+
+            return twice
+
+        def wrap_backward(self, backward: Backward) -> Backward:
+            def again(draw: int = 0, scale: float = 1.0) -> Objective:
+                backward(draw, scale)
+                return backward(draw + 3, scale)
+
+            return again
+
+    run([Places()])
+
+    assert seen == [(4, step, 0, passed, draw) for step in (0, 1) for passed in (0, 3) for draw in (1, 0)]
+
+
+def test_a_stabilizer_sees_the_examples_and_how_texts_become_batches(run: Run) -> None:
+    class Looks(Stabilizer):
+        def prepare_data(self, examples: Sequence[Example], seeds: TrialSeeds, encode: TextEncoder) -> None:
+            self.examples, self.encode = examples, encode
+
+        def transform_batch(self, batch: Batch, step: int) -> Batch:
+            texts = {example.id: example.content for example in self.examples}
+            assert torch.equal(self.encode([texts[name] for name in batch.examples]).input_ids, batch.input_ids)
+            return batch
+
+    run([Looks()])
 
 
 def test_an_evaluation_that_says_stop_ends_training_there(run: Run) -> None:
@@ -222,7 +274,7 @@ def test_stabilizers_see_the_examples_and_how_texts_become_batches(run: Run) -> 
     seen: list[Any] = []
 
     class Reads(Stabilizer):
-        def prepare_data(self, examples: Sequence[Example], seeds: TrialSeeds, encode: Encode) -> None:
+        def prepare_data(self, examples: Sequence[Example], seeds: TrialSeeds, encode: TextEncoder) -> None:
             seen.extend([tuple(examples), encode([e.text for e in EXAMPLES[:4]]), encode([("the film", "a plot")])])
 
         def transform_batch(self, batch: Batch, step: int) -> Batch:
