@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from made_run import MakeRun, make_run
+from made_shards import SUITE as SHARDED
+from made_shards import write_cells
+from typer.testing import CliRunner
 
+from stabbench.cli import app
 from stabbench.errors import ConfigurationError, Problem
 from stabbench.execution.ci import announce_problems, check_writable, write_ci_files
+from stabbench.store.cells import Store
 from stabbench.store.run_folder import RunFolder
 
 __all__ = ["make_run"]
@@ -149,3 +158,39 @@ def test_a_junit_file_that_cannot_be_is_a_mistake_found_before_the_run(tmp_path:
     with pytest.raises(ConfigurationError, match="cannot be made"):
         check_writable("--junit", tmp_path / "file" / "junit.xml")
     check_writable("--junit", tmp_path / "new" / "junit.xml")
+
+
+def test_run_writes_the_junit_file_and_the_summary_and_prints_one_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("stabbench.execution.conclude.write_report", lambda folder: folder)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    Path("sharded.yaml").write_text(SHARDED)
+    write_cells(Store(Path(".stabbench/store")), Path("sharded.yaml"))
+
+    command = ["run", "sharded.yaml", "--out", "runs/mine", "--junit", "new/junit.xml", "--json"]
+    done = CliRunner().invoke(app, command)
+    again = CliRunner().invoke(app, command)
+
+    assert done.exit_code == again.exit_code == 0, done.output
+    assert json.loads(done.stdout)["cells"]["cached"] == 16
+    cases = {case.attrib["name"] for case in ElementTree.parse("new/junit.xml").getroot().iter("testcase")}
+    assert {claim["id"] for claim in json.loads(done.stdout)["claims"]} <= cases
+    assert Path("summary.md").read_text(encoding="utf-8").count("## stabbench: sharded") == 2
+
+
+def test_a_wrong_junit_file_ends_with_2_and_runs_nothing_and_a_wrong_suite_is_annotated(tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text(SHARDED.replace("seeds: 4", "sedes: 4"))
+    command = [sys.executable, "-m", "stabbench", "run"]
+    environment = {**os.environ, "GITHUB_ACTIONS": "true"}
+
+    folder = subprocess.run([*command, "--junit", "."], cwd=tmp_path, capture_output=True, text=True, check=False)
+    suite = subprocess.run(
+        [*command, "wrong.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
+    )
+
+    assert folder.returncode == suite.returncode == 2
+    assert "--junit . is a folder" in folder.stderr
+    assert "::error file=wrong.yaml,line=5,col=1,title=stabbench::" in suite.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["wrong.yaml"]
