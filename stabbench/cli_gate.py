@@ -54,21 +54,27 @@ def gate(
     ] = None,
     inconclusive: Inconclusive = "warn",
     allow_drift: AllowDrift = False,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="also write the verdict as JUnit XML")] = None,
     as_json: Json = False,
 ) -> None:
     """Decide a run's gate rules, record them in its verdict, and end with 0, 1 failed, 3, 4 or 5."""
+    from stabbench.execution.ci import check_writable, write_ci_files
     from stabbench.execution.comparison import find_reference, gate_run
     from stabbench.execution.terminal import print_gated, print_json, warn_undecided
     from stabbench.store.run_folder import RunFolder
 
+    if junit is not None:
+        check_writable("--junit", junit)
+    folder = RunFolder.find(run)
     found = gate_run(
-        RunFolder.find(run),
+        folder,
         against=None if against is None else find_reference(against),
         rules=rules,
         inconclusive=checked_inconclusive(inconclusive),
         allow_drift=allow_drift,
     )
     warn_undecided(found.document["gate"], inconclusive)
+    write_ci_files(folder, found.document, junit)
     if as_json:
         print_json(found.document)
     else:

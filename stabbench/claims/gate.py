@@ -19,6 +19,7 @@ from stabbench.claims.evidence import Contrast, Evidence
 from stabbench.claims.gate_bound import ALPHA, Judgement, Side, judge
 from stabbench.claims.gate_value import value_evidence
 from stabbench.claims.gate_words import reason_text
+from stabbench.claims.looks import Look, as_run, look_of
 from stabbench.claims.metrics import Metric, metric_named
 from stabbench.claims.table import Table
 from stabbench.records import DENSE, Row, finite
@@ -99,6 +100,7 @@ def evaluate(
         unmatched: variant → why its trials are not matched with the reference's.
     """
     table = Table(rows, suite)
+    look = look_of(as_run(suite, rows))
     items = []
     for rule in rules:
         for variant in _candidates(rule, suite):
@@ -111,8 +113,23 @@ def evaluate(
                 if variant in unmatched and variant != groups[0][0]:
                     blocked: Any = ("not comparable", f"unmatched trials: {unmatched[variant]}")
                     evidence = replace(evidence, blocked=blocked)
-                items.append(item(rule, contrast, evidence, contrast.id, _pair_text(groups)))
+                found = item(rule, contrast, _at_look(evidence, look), contrast.id, _pair_text(groups))
+                items.append(found if look is None else replace(found, p=None))
     return items
+
+
+def _at_look(evidence: Evidence, look: Look | None) -> Evidence:
+    """Widen the interval where a claim chose the number of seeds, so that its bounds keep their 95 % over the looks.
+
+    Only the level that the bounds are read at is widened; a p-value, which needs every level, is then not given.
+    """
+    if look is None:
+        return evidence
+
+    def widened(level: float) -> tuple[float, float] | None:
+        return evidence.interval(look.equivalence_level if math.isclose(level, 1 - 2 * ALPHA) else level)
+
+    return replace(evidence, interval=widened)
 
 
 def value_item(rule: GateRule, table: Table, suite: Suite, groups: tuple[Group, Group]) -> GateItem:

@@ -15,6 +15,7 @@ from stabbench.claims.across_facts import Differences, differences, settings_cha
 from stabbench.claims.baseline import FOLDER, baseline_document, baseline_text, read_baseline
 from stabbench.claims.claim import Claim
 from stabbench.claims.gate import Inconclusive, default_rules, evaluate, exit_code
+from stabbench.claims.looks import as_run
 from stabbench.claims.table import planned_seeds
 from stabbench.errors import ConfigurationError, IncompleteError, NotComparableError
 from stabbench.store.run_folder import RunFolder
@@ -190,7 +191,7 @@ def record_of(run: RunFolder) -> RunRecord:
         suite=suite.name,
         reference=suite.compare.reference,
         variants=run.suite["variants"],
-        seeds=tuple(planned_seeds(suite)),
+        seeds=tuple(planned_seeds(as_run(suite, run.rows))),
         rows=tuple(run.rows),
         facts=run.plan.get("facts", {}),
     )
