@@ -8,9 +8,11 @@ from scipy import stats
 
 from stabbench.claims.build import build_claims
 from stabbench.claims.derive import derive
+from stabbench.claims.gate import evaluate
 from stabbench.claims.looks import as_run, at_look, ending, look_of
 from stabbench.claims.text import summary
 from stabbench.statistics.sequential import Design, chance_of_decision
+from stabbench.suite.schema import GateRule
 
 ADAPTIVE = {"min": 6, "max": 25, "until": "accuracy"}
 DESIGN = Design((6, 9, 13, 18, 25))
@@ -200,3 +202,20 @@ def test_a_coverage_is_never_rounded_up_to_certainty(level: float, text: str) ->
     from stabbench.claims.wording import percent_of
 
     assert percent_of(level) == text
+
+
+@pytest.mark.parametrize(("index", "seeds"), list(enumerate(DESIGN.looks)))
+def test_a_gate_rule_holds_its_bound_at_the_error_of_the_look(make_suite, make_rows, index, seeds) -> None:
+    """A rule on a run whose number of seeds a claim chose: the lower t bound at the look's share of 5 % one-sided."""
+    suite = make_suite(seeds=ADAPTIVE, compare={"primary": ["accuracy"]})
+    gains = NOISE[:seeds]
+    rows = make_rows("accuracy", "baseline", [0.6] * seeds) + make_rows("accuracy", "stabilized", list(0.6 + gains))
+
+    (found,) = evaluate([GateRule(claim="accuracy", not_worse_by=0.02)], rows, suite, {})
+
+    low, _ = stats.ttest_1samp(gains, 0).confidence_interval(1 - DESIGN.level(index, 0.10))
+    assert found.interval == (pytest.approx(low), None)
+    assert (found.outcome == "pass") == (low >= -0.02)
+    assert found.p is None
+    if index < 4:
+        assert low < stats.ttest_1samp(gains, 0).confidence_interval(0.90)[0]
