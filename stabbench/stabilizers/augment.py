@@ -45,6 +45,7 @@ class Augment(Stabilizer):
     )
     null = {"probability": 0.0}
     # Texts of other lengths have dropout masks of other shapes.
+    owns = frozenset({"the training texts"})
     streams = frozenset({"augmentation", "dropout"})
     uses = {"kinds": "perturbations"}
 
