@@ -21,7 +21,9 @@ import torch
 
 TEXT = "great awful good dull the film plot is was a very best worst people love boring fun story never really"
 WORDS = TEXT.split()
+EXTRA = "it's don't isn't 12 seven"
 BUDGET, SEED, N = 60, 3, 24
+VARIED, VARIED_BUDGET = 12, 90
 
 
 def main() -> None:
@@ -104,6 +106,38 @@ def examples() -> list[Any]:
     return [Example(f"t:{i}", sentence, i % 2) for i, sentence in enumerate(sentences)]
 
 
+def varied_examples() -> list[Any]:
+    """Sentences in which every recipe finds something to do."""
+    from stabbench.data.example import Example
+
+    rng = random.Random(1)
+    sentences = [" ".join(rng.choices([*WORDS, *EXTRA.split()], k=rng.randint(3, 9))) + " ." for _ in range(VARIED)]
+    return [Example(f"v:{i}", sentence, i % 2) for i, sentence in enumerate(sentences)]
+
+
+def every_recipe(victim: Any, *, backwards: bool, stock: bool) -> dict[str, Any]:
+    """Recipe → why it cannot run here, its rows, and what textattack itself finds with the same parts."""
+    from stabbench import registry
+    from stabbench.attacks.engine.run import attack_examples
+
+    found = {}
+    for name in registry.names("attacks"):
+        attack = registry.load("attacks", name)()
+        missing = attack.missing()
+        rows = []
+        if missing is None:
+            chosen = varied_examples()[:: -1 if backwards else 1]
+            rows = attack_examples(attack, victim, chosen, query_budget=VARIED_BUDGET, seed=SEED)
+        theirs = stock_results(attack, victim, varied_examples(), VARIED_BUDGET) if stock and not missing else None
+        found[name] = {
+            "missing": missing,
+            "goal": attack.goal,
+            "rows": {row.example: row.as_dict() | {"words_left": row.words_left} for row in rows},
+            "stock": theirs,
+        }
+    return found
+
+
 def attacks(folder: Path, *, backwards: bool, stock: bool) -> dict[str, Any]:
     from stabbench.attacks.deepwordbug import Deepwordbug
     from stabbench.attacks.engine.run import attack_examples
@@ -140,27 +174,27 @@ def attacks(folder: Path, *, backwards: bool, stock: bool) -> dict[str, Any]:
         "measured": measured,
         "stored": [json.loads(line) for line in lines],
         "budgets": budgets,
-        "stock": stock_results(victim) if stock else None,
+        "stock": stock_results(Deepwordbug(), victim, examples(), BUDGET) if stock else None,
+        "recipes": every_recipe(victim, backwards=backwards, stock=stock),
     }
 
 
-def stock_results(victim: Any) -> dict[str, Any]:
+def stock_results(attack: Any, victim: Any, chosen: list[Any], budget: int) -> dict[str, Any]:
     """What textattack's own wrapper and goal function find under the same seeds, fixed padding and all."""
-    from textattack.attack_recipes import DeepWordBugGao2018
     from textattack.models.wrappers import HuggingFaceModelWrapper
 
     from stabbench.seeding import derive
 
     victim.tokenizer.model_max_length = victim.max_length  # what the wrapper cuts at and pads to
-    attack = DeepWordBugGao2018.build(HuggingFaceModelWrapper(victim.model, victim.tokenizer))
-    attack.goal_function.query_budget = BUDGET
+    search = attack.build(HuggingFaceModelWrapper(victim.model, victim.tokenizer))
+    search.goal_function.query_budget = budget
     found = {}
-    for example in examples():
-        seed = derive("attack", "deepwordbug", example.id, SEED)
+    for example in chosen:
+        seed = derive("attack", attack.name, example.id, SEED)
         random.seed(seed)
         np.random.seed(seed % 2**32)
         torch.manual_seed(seed)
-        result = attack.attack(example.text, example.label)
+        result = search.attack(example.text, example.label)
         found[example.id] = {
             "outcome": type(result).__name__,
             "text": result.perturbed_result.attacked_text.text,
