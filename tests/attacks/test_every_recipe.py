@@ -68,6 +68,15 @@ def test_success_is_what_the_model_says(session: Session, name: str) -> None:
             assert (row["query_at_success"] is None) == kept
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pair_stays_a_pair(session: Session, name: str) -> None:
+    recipe(session, name)
+    row = session["pairs"][name]
+
+    assert row["outcome"] in ("success", "failed"), row["message"]
+    assert len(row["adversarial_text"]) == 2
+
+
 def test_input_reduction_leaves_a_text_from_which_no_word_can_go(session: Session) -> None:
     """A subsequence of the words, at least one; one where every removal would lose the answer or the budget ended."""
     for row in attacked(recipe(session, "input-reduction")).values():

@@ -106,13 +106,15 @@ def examples() -> list[Any]:
     return [Example(f"t:{i}", sentence, i % 2) for i, sentence in enumerate(sentences)]
 
 
-def varied_examples() -> list[Any]:
-    """Sentences in which every recipe finds something to do."""
+def varied_examples(victim: Any) -> list[Any]:
+    """Sentences in which every recipe finds something to do; the model is right on all but every sixth."""
     from stabbench.data.example import Example
 
     rng = random.Random(1)
     sentences = [" ".join(rng.choices([*WORDS, *EXTRA.split()], k=rng.randint(3, 9))) + " ." for _ in range(VARIED)]
-    return [Example(f"v:{i}", sentence, i % 2) for i, sentence in enumerate(sentences)]
+    answers = [int(victim.probabilities([sentence])[0].argmax()) for sentence in sentences]
+    labels = [1 - answer if i % 6 == 0 else answer for i, answer in enumerate(answers)]
+    return [Example(f"v:{i}", sentence, labels[i]) for i, sentence in enumerate(sentences)]
 
 
 def every_recipe(victim: Any, *, backwards: bool, stock: bool) -> dict[str, Any]:
@@ -120,15 +122,15 @@ def every_recipe(victim: Any, *, backwards: bool, stock: bool) -> dict[str, Any]
     from stabbench import registry
     from stabbench.attacks.engine.run import attack_examples
 
-    found = {}
+    found, given = {}, varied_examples(victim)
     for name in registry.names("attacks"):
         attack = registry.load("attacks", name)()
         missing = attack.missing()
         rows = []
         if missing is None:
-            chosen = varied_examples()[:: -1 if backwards else 1]
-            rows = attack_examples(attack, victim, chosen, query_budget=VARIED_BUDGET, seed=SEED)
-        theirs = stock_results(attack, victim, varied_examples(), VARIED_BUDGET) if stock and not missing else None
+            ordered = given[:: -1 if backwards else 1]
+            rows = attack_examples(attack, victim, ordered, query_budget=VARIED_BUDGET, seed=SEED)
+        theirs = stock_results(attack, victim, given, VARIED_BUDGET) if stock and not missing else None
         found[name] = {
             "missing": missing,
             "goal": attack.goal,
@@ -136,6 +138,19 @@ def every_recipe(victim: Any, *, backwards: bool, stock: bool) -> dict[str, Any]
             "stock": theirs,
         }
     return found
+
+
+def pairs(victim: Any) -> dict[str, Any]:
+    """Recipe → its row on a pair of sentences."""
+    from stabbench import registry
+    from stabbench.attacks.engine.run import attack_examples
+    from stabbench.data.example import Example
+
+    label = int(victim.probabilities([("good film", "great plot")])[0].argmax())
+    pair = Example("pair", "good film", label, "great plot")
+    loaded = [registry.load("attacks", name)() for name in registry.names("attacks")]
+    found = [attack_examples(a, victim, [pair], query_budget=40, seed=SEED) for a in loaded if a.missing() is None]
+    return {rows[0].recipe: rows[0].as_dict() for rows in found}
 
 
 def attacks(folder: Path, *, backwards: bool, stock: bool) -> dict[str, Any]:
@@ -175,6 +190,7 @@ def attacks(folder: Path, *, backwards: bool, stock: bool) -> dict[str, Any]:
         "stored": [json.loads(line) for line in lines],
         "budgets": budgets,
         "stock": stock_results(Deepwordbug(), victim, examples(), BUDGET) if stock else None,
+        "pairs": pairs(victim),
         "recipes": every_recipe(victim, backwards=backwards, stock=stock),
     }
 
