@@ -10,6 +10,8 @@ from stabbench import registry
 
 Session = dict[str, Any]
 NAMES = registry.names("attacks")
+SWARMS = ("iga-wordnet", "leap", "pso-wordnet")
+"""Searches that draw among what they have found, so that another budget can end on another text."""
 
 
 def recipe(session: Session, name: str) -> dict[str, Any]:
@@ -75,6 +77,32 @@ def test_a_pair_stays_a_pair(session: Session, name: str) -> None:
 
     assert row["outcome"] in ("success", "failed"), row["message"]
     assert len(row["adversarial_text"]) == 2
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in (*SWARMS, "input-reduction")])
+def test_a_smaller_budget_succeeds_exactly_where_the_query_at_success_says(session: Session, name: str) -> None:
+    found = recipe(session, name)
+    for example, row in attacked(found).items():
+        query = row["query_at_success"]
+        assert (found["smaller"][example] == "success") == (query is not None and query <= 30)
+
+
+def test_hotflip_flips_one_word_tokens_of_a_fifth_of_the_places(session: Session) -> None:
+    for row in attacked(recipe(session, "hotflip")).values():
+        pairs = list(zip(row["text"].split(), row["adversarial_text"].split(), strict=True))
+        changed = [(a, b) for a, b in pairs if a != b]
+        assert len(changed) <= max(1, len(pairs) // 5)
+        assert all(a.isalpha() and b.isalpha() for a, b in changed)
+
+
+def test_hotflips_gains_are_derivatives_of_the_loss_and_in_order(session: Session) -> None:
+    """Against central differences in double precision."""
+    gains = [gain for gain, _ in session["first_order"]]
+
+    assert gains == sorted(gains, reverse=True)
+    assert len(gains) == 5
+    for gain, difference in session["first_order"]:
+        assert gain == pytest.approx(difference, rel=1e-4)
 
 
 def test_input_reduction_leaves_a_text_from_which_no_word_can_go(session: Session) -> None:

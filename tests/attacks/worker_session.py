@@ -23,7 +23,7 @@ TEXT = "great awful good dull the film plot is was a very best worst people love
 WORDS = TEXT.split()
 EXTRA = "it's don't isn't 12 seven"
 BUDGET, SEED, N = 60, 3, 24
-VARIED, VARIED_BUDGET = 12, 90
+VARIED, VARIED_BUDGET, SMALLER_BUDGET = 12, 90, 30
 
 
 def main() -> None:
@@ -132,6 +132,12 @@ def every_recipe(victim: Any, *, backwards: bool, stock: bool) -> dict[str, Any]
             rows = attack_examples(attack, victim, ordered, query_budget=VARIED_BUDGET, seed=SEED)
         theirs = stock_results(attack, victim, given, VARIED_BUDGET) if stock and not missing else None
         found[name] = {
+            "smaller": {
+                row.example: row.outcome
+                for row in attack_examples(attack, victim, given, query_budget=SMALLER_BUDGET, seed=SEED)
+            }
+            if stock and not missing
+            else None,
             "missing": missing,
             "goal": attack.goal,
             "rows": {row.example: row.as_dict() | {"words_left": row.words_left} for row in rows},
@@ -151,6 +157,30 @@ def pairs(victim: Any) -> dict[str, Any]:
     loaded = [registry.load("attacks", name)() for name in registry.names("attacks")]
     found = [attack_examples(a, victim, [pair], query_budget=40, seed=SEED) for a in loaded if a.missing() is None]
     return {rows[0].recipe: rows[0].as_dict() for rows in found}
+
+
+def first_order(victim: Any) -> list[list[float]]:
+    """Gain that HotFlip's gradient promises, and the loss along a small part of the way to the other word's vector."""
+    from stabbench.attacks.engine.token_flips import TokenFlips
+    from stabbench.attacks.engine.victim import Victim
+    from stabbench.models.hooks import changed_output
+
+    search, text, step = TokenFlips(Victim(victim, 8), 5, 1.0), "the film is great fun .", 1e-4
+    table, model = search.embedding.weight.detach().double(), victim.model.double()
+    ids = torch.tensor([victim.tokenizer(text)["input_ids"]])
+
+    def loss(change: Any) -> float:
+        with torch.no_grad(), changed_output(search.embedding, lambda given: given + change):
+            return -float(torch.log_softmax(model(input_ids=ids).logits, -1)[0, 1])
+
+    found = []
+    for place, number in search.best_flips((text,), search.places((text,)), 1):
+        way = torch.zeros(1, ids.shape[1], table.shape[1], dtype=torch.float64)
+        way[0, place.token] = table[number] - table[place.id]
+        gain = float(search.gradient((text,), 1)[place.token] @ way[0, place.token].to(torch.float64))
+        found.append([gain, (loss(step * way) - loss(-step * way)) / (2 * step)])
+    victim.model.float()
+    return found
 
 
 def attacks(folder: Path, *, backwards: bool, stock: bool) -> dict[str, Any]:
@@ -190,6 +220,7 @@ def attacks(folder: Path, *, backwards: bool, stock: bool) -> dict[str, Any]:
         "stored": [json.loads(line) for line in lines],
         "budgets": budgets,
         "stock": stock_results(Deepwordbug(), victim, examples(), BUDGET) if stock else None,
+        "first_order": first_order(victim),
         "pairs": pairs(victim),
         "recipes": every_recipe(victim, backwards=backwards, stock=stock),
     }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from textattack.goal_function_results import GoalFunctionResultStatus
+from textattack.search_methods import GreedyWordSwapWIR
 
 from stabbench.attacks.base import Attack
 from stabbench.attacks.engine.victim import Victim
@@ -31,6 +32,9 @@ class Search:
         self._changing: dict[Text, int] = {}
         self._ask = self.goal.get_results
         self.goal.get_results = self.attack.search_method.get_goal_results = self._watch
+        if isinstance(self.attack.search_method, GreedyWordSwapWIR):
+            self._rank = self.attack.search_method._get_index_order
+            self.attack.search_method._get_index_order = self._watch_ranking
 
     @property
     def queries(self) -> int:
@@ -55,6 +59,12 @@ class Search:
         given = text if isinstance(text, str) else OrderedDict(zip(("text", "pair"), text, strict=True))
         found: Text = self.attack.attack(given, int(label)).perturbed_result.attacked_text.tokenizer_input
         self.query_at_success = self._changing.get(found)
+        return found
+
+    def _watch_ranking(self, *given: Any, **named: Any) -> Any:
+        found = self._rank(*given, **named)
+        # PWWS ranks words by their swaps: one that changes the answer then is taken only after the ranking.
+        self._changing = {}
         return found
 
     def _watch(self, texts: list[Any], check_skip: bool = False) -> tuple[list[Any], bool]:
