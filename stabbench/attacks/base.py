@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from stabbench.registry import Plugin
 
 Tier = Literal["offline", "system", "full"]
+Goal = Literal["change", "keep"]
 
 
 class Attack(Plugin):
@@ -18,19 +19,26 @@ class Attack(Plugin):
     Attributes:
         tier: what it needs: ``offline`` Python packages alone, ``system`` WordNet beside them, ``full`` a model hub and
             downloads.
+        goal: what it searches for: ``change`` a small change of the text that changes the answer; ``keep`` the fewest
+            words that keep it.
     """
 
     tier: ClassVar[Tier] = "offline"
+    goal: ClassVar[Goal] = "change"
 
     @classmethod
     def traits(cls) -> dict[str, Any]:
-        """Return what it needs."""
-        return {"tier": cls.tier}
+        """Return what it needs and what it searches for."""
+        return {"tier": cls.tier, "goal": cls.goal}
 
     @property
     def name(self) -> str:
         """Its name in a suite."""
         return type(self).__module__.rpartition(".")[2].replace("_", "-")
+
+    def missing(self) -> str | None:
+        """Return what it needs and this machine lacks, and what would get it; None where it can run."""
+        return None
 
     def build(self, victim: Any) -> Any:
         """Return the ``textattack.Attack`` on `victim`, a ``textattack.models.wrappers.ModelWrapper``.

@@ -112,6 +112,7 @@ _ALL = (
     Metric(
         "attack.queries", "queries of an attack", "higher", 0.10, scale="log", shown="percent", excludes_failed=True
     ),
+    Metric("attack.words_left", "words left by reduction", "higher", None, shown="plain", excludes_failed=True),
     _ratio("compression.size", "size on disk", "lower", 0.05),
     _share("compression.flip_rate", "flips by compression", "lower", 0.01),
     _share("compression.label_loyalty", "label loyalty", "higher", 0.01),

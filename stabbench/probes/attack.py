@@ -11,8 +11,9 @@ import numpy as np
 from pydantic import Field
 
 from stabbench import registry
+from stabbench.attacks.base import Attack as Recipe
 from stabbench.attacks.engine.run import AttackRow, attack_examples
-from stabbench.errors import ConfigurationError, unknown_name
+from stabbench.errors import ConfigurationError, StabbenchError, unknown_name
 from stabbench.models.subject import Subject
 from stabbench.probes._sample import sample, steady_batch_size
 from stabbench.probes.base import Applies, Context, Probe
@@ -24,13 +25,14 @@ class Attack(Probe):
     """Accuracy under attack, success rate, size and price of adversarial attacks, on the same texts for every subject.
 
     With N texts, C those with a right clean answer and S ⊂ C those whose answer an attack changed. Texts without words,
-    and texts on which the attack raised, are left out of all of them and show as n_used < n_planned.
+    and texts on which the attack raised, are left out of all of them and show as n_used < n_planned. A recipe whose
+    goal is to keep the answer (``input-reduction``) gives the number of words left in place of the rates.
 
     Stores ``attack.jsonl``, one row per recipe and text: see `stabbench.attacks.engine.run.AttackRow`; numbers that are
     not finite are strings.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     worker: ClassVar[Literal["torch", "attack", "exclusive"]] = "attack"
     applies: ClassVar[Applies] = "both"
     uses: ClassVar[Mapping[str, str]] = {"recipes": "attacks"}
@@ -38,6 +40,8 @@ class Attack(Probe):
     equation: ClassVar[str] = """
         clean_accuracy = |C|/N; accuracy_under_attack = (|C| − |S|)/N; success_rate = |S|/|C|, unknown where C is empty;
         words_changed = mean over S of changed words / words; queries, model_rows = means over C.
+        words_left = mean over C of the words of the shortest text found that keeps the answer;
+        accuracy_at_budget(b) = (|C| − |{i ∈ S: query at success ≤ b}|)/N.
     """
     changes: ClassVar[str] = "Nothing: it reads test texts and searches beside them."
     cost: ClassVar[str] = "Up to `query_budget` texts per example and recipe; only right clean answers are attacked."
@@ -48,35 +52,42 @@ class Attack(Probe):
     pitfalls: ClassVar[str] = """
         A model that predicts one class cannot be fooled: read it beside majority_share and macro_f1. success_rate hides
         clean accuracy; give both. With 20 texts a difference below 0.3 is noise. A found text need not keep
-        its meaning.
+        its meaning. accuracy_at_budget is read from one run: under a smaller budget a search over a population could
+        end on another text.
     """
 
     recipes: Annotated[tuple[str, ...], Field(min_length=1, description="attacks, by name")] = ("deepwordbug",)
     examples: Annotated[int, Field(ge=1, description="test texts, chosen by a hash of their ids")] = 20
     query_budget: Annotated[int, Field(ge=1, description="most queries per text, repeated ones included")] = 300
+    budgets: Annotated[
+        tuple[int, ...], Field(description="points of accuracy_at_budget; those above query_budget are left out")
+    ] = (25, 50, 100, 250)
     seed: Annotated[int, Field(description="seed of the choice of texts and of the searches")] = 0
     batch_size: Annotated[
         int, Field(ge=1, description="texts in one call; a compressed subject whose answers depend on it gets 1")
     ] = 32
 
     def measure(self, subject: Subject, context: Context) -> list[Measurement]:
-        """Return six numbers per recipe.
+        """Return six numbers per recipe and one per recipe and budget; three of a recipe that keeps the answer.
 
         Raises:
             ConfigurationError: a recipe is unknown.
-            StabbenchError: this process was not prepared for attacks.
+            StabbenchError: this process was not prepared for attacks, or a recipe needs what this machine lacks.
         """
         known = registry.names("attacks")
         if unknown := [recipe for recipe in self.recipes if recipe not in known]:
             raise ConfigurationError([f"probes.attack.recipes: {unknown_name('attack', r, known)}" for r in unknown])
+        recipes: list[Recipe] = [registry.load("attacks", recipe)() for recipe in self.recipes]
+        if missing := [reason for recipe in recipes if (reason := recipe.missing())]:
+            raise StabbenchError("; ".join(missing))
         examples = sample(context.dataset.test, self.examples, self.seed)
         texts = [example.content for example in examples]
         batch_size = steady_batch_size(subject, context.dense is not None, texts, self.batch_size)
         measurements = []
         with (context.folder / "attack.jsonl").open("w", encoding="utf-8") as stream:
-            for recipe in self.recipes:
+            for recipe in recipes:
                 rows = attack_examples(
-                    registry.load("attacks", recipe)(),
+                    recipe,
                     subject,
                     examples,
                     query_budget=self.query_budget,
@@ -84,14 +95,18 @@ class Attack(Probe):
                     batch_size=batch_size,
                 )
                 stream.writelines(json.dumps(finite(row.as_dict())) + "\n" for row in rows)
-                measurements += summary(recipe, rows, self.examples)
+                if recipe.goal == "keep":
+                    measurements += reduction_summary(recipe.name, rows, self.examples)
+                else:
+                    measurements += summary(recipe.name, rows, self.examples)
+                    budgets = [budget for budget in self.budgets if budget <= self.query_budget]
+                    measurements += budget_curve(recipe.name, rows, self.examples, budgets)
         return measurements
 
 
 def summary(recipe: str, rows: Sequence[AttackRow], planned: int) -> list[Measurement]:
     """Return the six numbers of one recipe from its rows; a mean over nothing is None."""
-    counted = [row for row in rows if row.words and row.outcome != "error"]
-    attacked = [row for row in counted if row.outcome != "skipped"]
+    counted, attacked = _attacked(rows)
     fooled = [row for row in attacked if row.outcome == "success"]
     n, right = len(counted), len(attacked)
     changed = [(row.words_changed or 0) / row.words for row in fooled]
@@ -107,6 +122,44 @@ def summary(recipe: str, rows: Sequence[AttackRow], planned: int) -> list[Measur
         Measurement(f"attack.{name}", value, unit, better, {"recipe": recipe}, used, planned)
         for name, value, unit, better, used in values
     ]
+
+
+def budget_curve(recipe: str, rows: Sequence[AttackRow], planned: int, budgets: Sequence[int]) -> list[Measurement]:
+    """Return accuracy under attack as it would be at each of the smaller query budgets."""
+    counted, attacked = _attacked(rows)
+    n, needed = len(counted), [row.query_at_success for row in attacked if row.query_at_success is not None]
+    return [
+        Measurement(
+            "attack.accuracy_at_budget",
+            (len(attacked) - sum(query <= budget for query in needed)) / n if n else None,
+            "share", "higher", {"recipe": recipe, "budget": budget}, n, planned,
+        )
+        for budget in budgets
+    ]  # fmt: skip
+
+
+def reduction_summary(recipe: str, rows: Sequence[AttackRow], planned: int) -> list[Measurement]:
+    """Return the three numbers of a recipe that keeps the answer with fewer words; a mean over nothing is None.
+
+    More words left is better: a model that is as sure of a scrap of the text did not read the rest.
+    """
+    counted, attacked = _attacked(rows)
+    n, right = len(counted), len(attacked)
+    values: list[tuple[str, float | None, str, Direction, int]] = [
+        ("words_left", _mean([row.words_left for row in attacked]), "count", "higher", right),
+        ("model_rows", _mean([row.model_rows for row in attacked]), "count", "neither", right),
+        ("clean_accuracy", right / n if n else None, "share", "higher", n),
+    ]
+    return [
+        Measurement(f"attack.{name}", value, unit, better, {"recipe": recipe}, used, planned)
+        for name, value, unit, better, used in values
+    ]
+
+
+def _attacked(rows: Sequence[AttackRow]) -> tuple[list[AttackRow], list[AttackRow]]:
+    """Return the rows that count, N of them, and those of them with a right clean answer, C."""
+    counted = [row for row in rows if row.words and row.outcome != "error"]
+    return counted, [row for row in counted if row.outcome != "skipped"]
 
 
 def _mean(values: Sequence[float]) -> float | None:

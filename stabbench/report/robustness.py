@@ -83,18 +83,22 @@ def _curve(source: Source, variant: str, kind: str, severities: list[int]) -> np
 
 def attacks(source: Source) -> Section | None:
     """Return the section on attacks: rates per recipe, and examples as word diffs."""
-    found = [r for r in source.rows if r.measurement.metric == "attack.accuracy_under_attack"]
+    told = ("attack.accuracy_under_attack", "attack.words_left")
+    found = [r for r in source.rows if r.measurement.metric in told]
     if not found:
         return None
     recipes = list(dict.fromkeys(str(row.measurement.at["recipe"]) for row in found))
-    metrics = (
+    metrics: tuple[tuple[str, str], ...] = (
         ("attack.clean_accuracy", "clean accuracy"),
         ("attack.accuracy_under_attack", "under attack"),
         ("attack.success_rate", "success rate"),
         ("attack.words_changed", "words changed"),
+        ("attack.words_left", "words left"),
         ("attack.queries", "queries"),
         ("attack.model_rows", "model rows"),
     )
+    measured = {row.measurement.metric for row in source.rows}
+    metrics = tuple((name, label) for name, label in metrics if name != told[1] or name in measured)
     rows = []
     for recipe in recipes:
         for variant in source.variants:
@@ -133,11 +137,18 @@ def _examples(source: Source, seed: str) -> list[AttackExample]:
             rows.setdefault((row["recipe"], row["example"]), {})[variant] = row
     shown: dict[str, list[AttackExample]] = {}
     for arms in rows.values():
-        hit = [v for v in source.variants if arms.get(v, {}).get("outcome") == "success"]
+        hit = [v for v in source.variants if _misled(arms.get(v))]
         if hit:
             group = "all models" if len(hit) == len(source.variants) > 1 else f"only {', '.join(hit)}"
             shown.setdefault(group, []).append(_example(source, arms, f"misled: {group} (seed {seed})"))
     return [example for group in shown.values() for example in group[:SHOWN_PER_GROUP]]
+
+
+def _misled(row: Mapping[str, Any] | None) -> bool:
+    """Whether the attack changed the answer; input reduction never does."""
+    if row is None:
+        return False
+    return bool(row["outcome"] == "success" and row["adversarial_prediction"] != row["clean_prediction"])
 
 
 def _example(source: Source, arms: Mapping[str, dict[str, Any]], group: str) -> AttackExample:

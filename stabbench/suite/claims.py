@@ -125,10 +125,16 @@ def primary_entries(suite: Suite) -> list[PrimaryClaim]:
 
 
 def _attacked(suite: Suite) -> list[PrimaryClaim]:
-    """The first recipe of the attack probe, by name where the suite names it."""
+    """The first recipe of the attack probe that changes answers, by name where the suite names it."""
     if "attack" not in suite.probes:
         return []
-    recipes = suite.probes["attack"].get("recipes") or []
+    given = suite.probes["attack"].get("recipes") or []
+    # A run made elsewhere may name a recipe that is not installed here.
+    known = registry.names("attacks")
+    keeping = [name for name in given if name in known and registry.card("attacks", name).traits["goal"] == "keep"]
+    recipes = [name for name in given if name not in keeping]
+    if given and not recipes:
+        return [PrimaryClaim(metric="attack.words_left", at={"recipe": given[0]})]
     at = {"recipe": recipes[0]} if recipes else {}
     return [PrimaryClaim(metric="attack.accuracy_under_attack", at=at)]
 

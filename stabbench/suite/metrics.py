@@ -22,7 +22,7 @@ KNOWN: tuple[str, ...] = (
     "seeds.sd", "seeds.excess_variance", "seeds.disagreement",
     "noise.accuracy", "noise.flip_rate", "noise.mce", "noise.worst_case", "noise.no_op_share",
     "attack.accuracy_under_attack", "attack.success_rate", "attack.words_changed", "attack.queries",
-    "attack.model_rows",
+    "attack.model_rows", "attack.words_left",
     "compression.size", "compression.flip_rate", "compression.label_loyalty",
     "compression.probability_loyalty", "compression.batch_flip_rate",
     "latency.p50", "latency.p90", "latency.p99", "latency.ratio", "throughput.texts", "throughput.tokens",

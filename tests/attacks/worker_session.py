@@ -21,7 +21,9 @@ import torch
 
 TEXT = "great awful good dull the film plot is was a very best worst people love boring fun story never really"
 WORDS = TEXT.split()
+EXTRA = "it's don't isn't 12 seven"
 BUDGET, SEED, N = 60, 3, 24
+VARIED, VARIED_BUDGET, SMALLER_BUDGET = 12, 90, 30
 
 
 def main() -> None:
@@ -104,6 +106,83 @@ def examples() -> list[Any]:
     return [Example(f"t:{i}", sentence, i % 2) for i, sentence in enumerate(sentences)]
 
 
+def varied_examples(victim: Any) -> list[Any]:
+    """Sentences in which every recipe finds something to do; the model is right on all but every sixth."""
+    from stabbench.data.example import Example
+
+    rng = random.Random(1)
+    sentences = [" ".join(rng.choices([*WORDS, *EXTRA.split()], k=rng.randint(3, 9))) + " ." for _ in range(VARIED)]
+    answers = [int(victim.probabilities([sentence])[0].argmax()) for sentence in sentences]
+    labels = [1 - answer if i % 6 == 0 else answer for i, answer in enumerate(answers)]
+    return [Example(f"v:{i}", sentence, labels[i]) for i, sentence in enumerate(sentences)]
+
+
+def every_recipe(victim: Any, *, backwards: bool, stock: bool) -> dict[str, Any]:
+    """Recipe → why it cannot run here, its rows, and what textattack itself finds with the same parts."""
+    from stabbench import registry
+    from stabbench.attacks.engine.run import attack_examples
+
+    found, given = {}, varied_examples(victim)
+    for name in registry.names("attacks"):
+        attack = registry.load("attacks", name)()
+        missing = attack.missing()
+        rows = []
+        if missing is None:
+            ordered = given[:: -1 if backwards else 1]
+            rows = attack_examples(attack, victim, ordered, query_budget=VARIED_BUDGET, seed=SEED)
+        theirs = stock_results(attack, victim, given, VARIED_BUDGET) if stock and not missing else None
+        found[name] = {
+            "smaller": {
+                row.example: row.outcome
+                for row in attack_examples(attack, victim, given, query_budget=SMALLER_BUDGET, seed=SEED)
+            }
+            if stock and not missing
+            else None,
+            "missing": missing,
+            "goal": attack.goal,
+            "rows": {row.example: row.as_dict() | {"words_left": row.words_left} for row in rows},
+            "stock": theirs,
+        }
+    return found
+
+
+def pairs(victim: Any) -> dict[str, Any]:
+    """Recipe → its row on a pair of sentences."""
+    from stabbench import registry
+    from stabbench.attacks.engine.run import attack_examples
+    from stabbench.data.example import Example
+
+    label = int(victim.probabilities([("good film", "great plot")])[0].argmax())
+    pair = Example("pair", "good film", label, "great plot")
+    loaded = [registry.load("attacks", name)() for name in registry.names("attacks")]
+    found = [attack_examples(a, victim, [pair], query_budget=40, seed=SEED) for a in loaded if a.missing() is None]
+    return {rows[0].recipe: rows[0].as_dict() for rows in found}
+
+
+def first_order(victim: Any) -> list[list[float]]:
+    """Gain that HotFlip's gradient promises, and the loss along a small part of the way to the other word's vector."""
+    from stabbench.attacks.engine.token_flips import TokenFlips
+    from stabbench.attacks.engine.victim import Victim
+    from stabbench.models.hooks import changed_output
+
+    search, text, step = TokenFlips(Victim(victim, 8), 5, 1.0), "the film is great fun .", 1e-4
+    table, model = search.embedding.weight.detach().double(), victim.model.double()
+    ids = torch.tensor([victim.tokenizer(text)["input_ids"]])
+
+    def loss(change: Any) -> float:
+        with torch.no_grad(), changed_output(search.embedding, lambda given: given + change):
+            return -float(torch.log_softmax(model(input_ids=ids).logits, -1)[0, 1])
+
+    found = []
+    for place, number in search.best_flips((text,), search.places((text,)), 1):
+        way = torch.zeros(1, ids.shape[1], table.shape[1], dtype=torch.float64)
+        way[0, place.token] = table[number] - table[place.id]
+        gain = float(search.gradient((text,), 1)[place.token] @ way[0, place.token].to(torch.float64))
+        found.append([gain, (loss(step * way) - loss(-step * way)) / (2 * step)])
+    victim.model.float()
+    return found
+
+
 def attacks(folder: Path, *, backwards: bool, stock: bool) -> dict[str, Any]:
     from stabbench.attacks.deepwordbug import Deepwordbug
     from stabbench.attacks.engine.run import attack_examples
@@ -140,27 +219,29 @@ def attacks(folder: Path, *, backwards: bool, stock: bool) -> dict[str, Any]:
         "measured": measured,
         "stored": [json.loads(line) for line in lines],
         "budgets": budgets,
-        "stock": stock_results(victim) if stock else None,
+        "stock": stock_results(Deepwordbug(), victim, examples(), BUDGET) if stock else None,
+        "first_order": first_order(victim),
+        "pairs": pairs(victim),
+        "recipes": every_recipe(victim, backwards=backwards, stock=stock),
     }
 
 
-def stock_results(victim: Any) -> dict[str, Any]:
+def stock_results(attack: Any, victim: Any, chosen: list[Any], budget: int) -> dict[str, Any]:
     """What textattack's own wrapper and goal function find under the same seeds, fixed padding and all."""
-    from textattack.attack_recipes import DeepWordBugGao2018
     from textattack.models.wrappers import HuggingFaceModelWrapper
 
     from stabbench.seeding import derive
 
     victim.tokenizer.model_max_length = victim.max_length  # what the wrapper cuts at and pads to
-    attack = DeepWordBugGao2018.build(HuggingFaceModelWrapper(victim.model, victim.tokenizer))
-    attack.goal_function.query_budget = BUDGET
+    search = attack.build(HuggingFaceModelWrapper(victim.model, victim.tokenizer))
+    search.goal_function.query_budget = budget
     found = {}
-    for example in examples():
-        seed = derive("attack", "deepwordbug", example.id, SEED)
+    for example in chosen:
+        seed = derive("attack", attack.name, example.id, SEED)
         random.seed(seed)
         np.random.seed(seed % 2**32)
         torch.manual_seed(seed)
-        result = attack.attack(example.text, example.label)
+        result = search.attack(example.text, example.label)
         found[example.id] = {
             "outcome": type(result).__name__,
             "text": result.perturbed_result.attacked_text.text,

@@ -24,7 +24,9 @@ def test_it_declares_name_tier_and_card_without_importing_textattack(name: str) 
 
     assert isinstance(attack, Attack)
     assert attack.name == name
-    assert card.traits == {"tier": attack.tier}
+    assert card.traits == {"tier": attack.tier, "goal": attack.goal}
     assert attack.tier in ("offline", "system", "full")
+    assert attack.goal in ("change", "keep")
+    assert attack.tier != "offline" or attack.missing() is None
     assert all((card.paper, card.equation, card.changes, card.cost, card.departures, card.pitfalls))
     assert "textattack" not in sys.modules

@@ -13,7 +13,7 @@ from stabbench.attacks.engine.run import AttackRow, Outcome
 from stabbench.data.example import Dataset
 from stabbench.errors import ConfigurationError
 from stabbench.models.subject import Subject
-from stabbench.probes.attack import Attack, summary
+from stabbench.probes.attack import Attack, budget_curve, reduction_summary, summary
 from stabbench.probes.base import Context
 
 
@@ -69,6 +69,31 @@ def test_a_model_that_is_never_right_has_no_success_rate() -> None:
 
 def test_nothing_left_is_unknown_and_not_zero() -> None:
     assert {value for value, _, _ in values([row("error")]).values()} == {None}
+
+
+def test_accuracy_at_a_budget_falls_to_accuracy_under_attack() -> None:
+    """N = 6, 4 right, fooled by queries 10, 20 and 90."""
+    rows = [row("success", queries=100) for _ in range(3)] + [row("failed"), row("skipped"), row("skipped")]
+    for fooled, query in zip(rows[:3], (10, 20, 90), strict=True):
+        fooled.query_at_success = query
+    curve = budget_curve("r", [*rows, row("error")], 7, [9, 10, 25, 100])
+
+    assert [m.value for m in curve] == [pytest.approx(k / 6) for k in (4, 3, 2, 1)]
+    assert curve[-1].value == values(rows)["accuracy_under_attack"][0]
+    assert [dict(m.at) for m in curve] == [{"recipe": "r", "budget": b} for b in (9, 10, 25, 100)]
+    assert {(m.n_used, m.n_planned) for m in curve} == {(6, 7)}
+    assert [m.value for m in budget_curve("r", [row("error")], 7, [9])] == [None]
+
+
+def test_words_left_is_a_mean_over_the_right_answers() -> None:
+    """Three texts of 10 words: one comes down to 2, one cannot be shortened, one clean answer is wrong."""
+    short = row("success", rows=5)
+    short.adversarial_text, short.adversarial_prediction = "two words .", 0
+    found = {m.metric: (m.value, m.n_used) for m in reduction_summary("r", [short, row("failed"), row("skipped")], 3)}
+
+    assert found["attack.words_left"] == (6.0, 2)
+    assert found["attack.clean_accuracy"] == (pytest.approx(2 / 3), 3)
+    assert {m.value for m in reduction_summary("r", [], 3)} == {None}
 
 
 def test_directions_are_those_of_the_model_under_attack() -> None:

@@ -56,6 +56,8 @@ def prepare() -> None:
         import nltk
 
         nltk.data.path.insert(0, str(NLTK_DATA))
+        # Some parts of textattack ask for a download when they are built, whether or not they have what they need.
+        nltk.download = _no_download
         (Path(folder) / _MARKER).touch()
         os.environ["TA_CACHE_DIR"] = folder
         importlib.import_module("textattack")
@@ -63,6 +65,10 @@ def prepare() -> None:
         if name.startswith("textattack"):
             logging.getLogger(name).setLevel(logging.ERROR)
     _prepared = True
+
+
+def _no_download(*_: object, **__: object) -> bool:
+    return False
 
 
 def require() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from stabbench.attacks.base import Attack
+from stabbench.attacks.base import Attack, Goal
 from stabbench.attacks.engine.edits import words, words_changed
 from stabbench.attacks.engine.environment import require
 from stabbench.data.example import Example, Text
@@ -34,7 +34,8 @@ class AttackRow:
         text: the clean text; a pair is a list of two.
         label: its right class.
         outcome: ``success`` the clean answer was right and the answer to the found text is another; ``failed`` it was
-            right and stayed; ``skipped`` it was wrong, or the text has no words; ``error`` the attack raised.
+            right and stayed; ``skipped`` it was wrong, or the text has no words; ``error`` the attack raised. Of an
+            attack that keeps the answer: ``success`` it kept it with fewer words, ``failed`` it found no word to spare.
         message: why the example was skipped or what was raised, else None.
         clean_prediction: the model's answer to the clean text.
         clean_probabilities: C probabilities.
@@ -46,6 +47,7 @@ class AttackRow:
         queries: texts the search asked for, as textattack counts them: repeated ones too, the clean one included.
         model_rows: texts the model scored for the search.
         query_at_success: number of the query by which the search had succeeded; a budget below it would have failed.
+            None for an attack that keeps the answer.
     """
 
     recipe: str
@@ -64,6 +66,13 @@ class AttackRow:
     queries: int = 0
     model_rows: int = 0
     query_at_success: int | None = None
+
+    @property
+    def words_left(self) -> int:
+        """Words of the found text; those of the clean text where there is none, or where it lost the answer."""
+        if self.adversarial_text is None or self.adversarial_prediction != self.clean_prediction:
+            return self.words
+        return len(words(self.adversarial_text))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row for ``attack.jsonl``."""
@@ -98,7 +107,7 @@ def attack_examples(
         row = _clean(attack.name, subject, example)
         if row.outcome == "failed":
             with _seeded(derive("attack", attack.name, example.id, seed)):
-                _attack(search, subject, row)
+                _attack(search, attack.goal, subject, row)
         rows.append(row)
     return rows
 
@@ -114,7 +123,7 @@ def _clean(recipe: str, subject: Subject, example: Example) -> AttackRow:
     return AttackRow(recipe, *given, outcome, reason, prediction, probabilities, count)
 
 
-def _attack(search: Any, subject: Subject, row: AttackRow) -> None:
+def _attack(search: Any, goal: Goal, subject: Subject, row: AttackRow) -> None:
     try:
         if SPLIT in "".join(row.text):
             raise StabbenchError(f"the text holds {SPLIT}, which textattack puts between the sentences of a pair")
@@ -126,8 +135,11 @@ def _attack(search: Any, subject: Subject, row: AttackRow) -> None:
         row.adversarial_text, row.words_changed = found, words_changed(row.text, found)
         row.adversarial_prediction, row.adversarial_probabilities = _ask(subject, found)
         # The search's own verdict is not asked: an attack must not report its own success.
-        if row.adversarial_prediction != row.clean_prediction:
+        kept = row.adversarial_prediction == row.clean_prediction
+        if goal == "change" and not kept:
             row.outcome, row.query_at_success = "success", search.query_at_success
+        elif goal == "keep" and kept and row.words_left < row.words:
+            row.outcome = "success"
     row.queries, row.model_rows = search.queries, search.rows
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from textattack.goal_function_results import GoalFunctionResultStatus
+from textattack.search_methods import GreedyWordSwapWIR
 
 from stabbench.attacks.base import Attack
 from stabbench.attacks.engine.victim import Victim
@@ -31,6 +32,11 @@ class Search:
         self._changing: dict[Text, int] = {}
         self._ask = self.goal.get_results
         self.goal.get_results = self.attack.search_method.get_goal_results = self._watch
+        # One list of texts is one list of batches, sorted by length in the victim.
+        self.goal.batch_size = 1 << 16
+        method = self.attack.search_method
+        if isinstance(method, GreedyWordSwapWIR):
+            self._rank, method._get_index_order = method._get_index_order, self._watch_ranking
 
     @property
     def queries(self) -> int:
@@ -56,6 +62,30 @@ class Search:
         found: Text = self.attack.attack(given, int(label)).perturbed_result.attacked_text.tokenizer_input
         self.query_at_success = self._changing.get(found)
         return found
+
+    def _watch_ranking(self, text: Any, **named: Any) -> Any:
+        method = self.attack.search_method
+        if method.wir_method == "weighted-saliency":
+            _, order = self.attack.get_indices_to_order(text)
+            masked = [text.replace_word_at_index(index, method.unk_token) for index in order]
+            self._prefetch(masked, text, order)
+        found = self._rank(text, **named)
+        # PWWS ranks words by their swaps: one that changes the answer then is taken only after the ranking.
+        self._changing = {}
+        return found
+
+    def _prefetch(self, masked: list[Any], text: Any, order: list[int]) -> None:
+        """Score at once what the ranking is about to ask for word by word; only its cache is filled.
+
+        The texts are those it will ask for within its budget, in its order: no row more is scored, and no query is
+        counted. Edits drawn at random are not made twice.
+        """
+        if not self.attack.use_transformation_cache:
+            return
+        swaps = [self.attack.get_transformations(text, original_text=text, indices_to_modify=[i]) for i in order]
+        left = int(self.goal.query_budget - self.goal.num_queries)
+        asked = [*masked, *(swap for found in swaps for swap in found)]
+        self.goal._call_model(asked[: max(left, 0)])
 
     def _watch(self, texts: list[Any], check_skip: bool = False) -> tuple[list[Any], bool]:
         before = self.goal.num_queries

@@ -24,6 +24,8 @@ class Victim(ModelWrapper):  # type: ignore[misc]
 
     Attributes:
         model: the subject's torch module, or the subject where it has none; textattack looks at its type only.
+        tokenizer: the subject's.
+        max_length: the subject's; longer texts are cut.
         rows: texts the model has scored since `begin`.
         calls: batches the model has scored since `begin`.
     """
@@ -32,6 +34,7 @@ class Victim(ModelWrapper):  # type: ignore[misc]
         self.subject = subject
         self.batch_size = batch_size
         self.model = subject if subject.model is None else subject.model
+        self.tokenizer, self.max_length = subject.tokenizer, subject.max_length
         self.rows = self.calls = 0
         self._scores: dict[tuple[int, ...], np.ndarray] = {}
 
