@@ -1,10 +1,11 @@
 """The verdict as JUnit XML: a suite for each namespace of metrics, a case for each claim, gate rule and crashed cell.
 
 There is no official schema; these are the elements and attributes that Jenkins, GitLab and the usual GitHub actions
-read. How a verdict maps: a ``regressed`` primary claim and a failed gate rule → ``failure``; what is missing (``incomplete``, a crashed
-cell) → ``error``; what nobody can decide (``inconclusive``, ``not comparable``, ``undecided``, a known issue) →
-``skipped`` with its text; everything else passes. A JUnit file knows neither "secondary" nor "unadjusted": a regressed
-secondary claim is skipped too, and the text of every such case says what it is.
+read. How a verdict maps: a ``regressed`` primary claim and a failed gate rule → ``failure``; what is missing
+(``incomplete``, a crashed cell) → ``error``; what nobody can decide (``inconclusive``, ``not comparable``,
+``undecided``, a known issue) → ``skipped`` with its text; everything else passes. A JUnit file knows neither
+"secondary" nor "unadjusted": a regressed secondary claim is skipped too, and the text of every such case says what it
+is.
 """
 
 from __future__ import annotations
