@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stabbench import cli_diagnosis
 from stabbench.errors import ConfigurationError, StabbenchError
 
 app = typer.Typer(
@@ -214,6 +215,9 @@ def report(
     from stabbench.store.run_folder import RunFolder
 
     print(relative(write_report(RunFolder.find(run_), output)))
+
+
+cli_diagnosis.register(app)
 
 
 def _overrides(given: list[str] | None, seeds: int | None) -> tuple[str, ...]:

@@ -144,8 +144,9 @@ def _accuracy() -> dict[str, Options]:
     return {"accuracy": {}}
 
 
-def _trace() -> dict[str, Options]:
-    return {"trace": {}}
+def _monitors() -> dict[str, Options]:
+    """Return the monitors that cost little; `noise_scale` takes extra passes and is asked for."""
+    return {name: {} for name in ("trace", "outputs", "activations", "optimizer_state", "drift", "gradient_cosine")}
 
 
 def _single(value: Any) -> Any:
@@ -167,7 +168,7 @@ class Suite(Strict):
     probes: dict[str, Options] = Field(default_factory=_accuracy)
     compressions: list[str | list[str]] = Field(default_factory=list)
     compress_probes: list[str] = Field(default_factory=lambda: ["accuracy"])
-    monitors: dict[str, Options] = Field(default_factory=_trace)
+    monitors: dict[str, Options] = Field(default_factory=_monitors)
     keep_weights: Literal["all", "none", "last"] = "all"
     compare: Compare = Field(default_factory=Compare)
     budget: Budget = Field(default_factory=Budget)
