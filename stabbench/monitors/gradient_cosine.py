@@ -33,7 +33,7 @@ class GradientCosine(Monitor):
     departures = "the paper measures sharpness against 2/η; the cosine is a cheap sign of the same"
     pitfalls = "gradients of R-Drop, FGM or SAM are those of their objectives"
 
-    every: Annotated[int, Field(ge=2, description="steps between two pairs")] = 20
+    every: Annotated[int, Field(ge=2, description="steps between two pairs")] = 10
 
     def start(self, model: nn.Module, anatomy: Anatomy, steps: int) -> None:
         """Begin."""

@@ -17,6 +17,8 @@ SOUND_UPDATE = 0.01
 HUGE_UPDATE = 0.5
 """A first update that changes half of a block's norm leaves nothing of what was pretrained."""
 FALLBACK_RATE = 2e-5
+HIGH = 3.0
+"""Share of H from which a batch's loss is a spike of the training; in small batches one wrong answer makes less."""
 RECOVERED = 1.5
 """Share of the median loss before a spike, below which the median after it has come back."""
 
@@ -85,7 +87,8 @@ NOT_FINITE = TrialRule(
 def _spike(s: Signals, arm: Arm) -> Sighting | None:
     if s.trial.failed or not np.isfinite(s.loss).all():
         return None
-    found = [step for step in np.flatnonzero(s.trace["loss_spike"]) if _recovers(s, int(step))]
+    high = s.trace["loss_spike"] & (s.loss >= HIGH * s.chance)
+    found = [step for step in np.flatnonzero(high) if _recovers(s, int(step))]
     if not found:
         return None
     worst = int(max(found, key=lambda step: s.loss[step]))

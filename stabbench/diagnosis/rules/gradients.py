@@ -17,12 +17,14 @@ FAR_BELOW = 0.5
 """Median clip factor below which the bound is far under the scale of the gradients."""
 OPPOSED = -0.2
 """Median cosine of successive gradients below which steps undo each other."""
-FEWEST = 4
-"""Measurements on a period below which nothing is said."""
+FEWEST = 8
+"""Measurements of signal and noise below which their ratio says nothing."""
+CHANCE = 0.01
+"""Sign test, one-sided: the probability that so many cosines are negative where none is by nature."""
 NOISY = 10.0
 """Noise scale over batch size from which a batch's gradient is mostly noise."""
-HARDLY = 0.8
-"""Share of H above which a run has hardly learned."""
+HARDLY, STUCK = 0.8, 0.97
+"""Shares of H between which a run learns, but hardly. Above, there is no signal that a larger batch could bring out."""
 
 
 def _always_clipped(s: Signals, arm: Arm) -> Sighting | None:
@@ -75,16 +77,18 @@ ALWAYS_CLIPPED = TrialRule(
 def _opposing(s: Signals, arm: Arm) -> Sighting | None:
     cosine = s.trace["gradient_cosine"].astype(float)
     known = np.isfinite(cosine)
-    if known.sum() < FEWEST:
+    if not known.any():
         return None
     median, negative = float(np.median(cosine[known])), float((cosine[known] < 0).mean())
-    if not (median <= OPPOSED and negative >= 2 / 3):
+    pairs, below = int(known.sum()), int((cosine[known] < 0).sum())
+    p = sum(math.comb(pairs, k) for k in range(below, pairs + 1)) / 2**pairs
+    if not (median <= OPPOSED and p < CHANCE):
         return None
     steps = s.trace["cosine_step"][known]
     evidence = Evidence(
-        f"the cosine of successive gradients has the median {median:.2f} over {int(known.sum())} pairs of steps, "
-        f"{negative:.0%} of them below 0",
-        {"cosine": median, "negative": negative, "pairs": float(known.sum())},
+        f"the cosine of successive gradients has the median {median:.2f} over {pairs} pairs, {negative:.0%} of "
+        f"them below 0 (sign test p = {digits(p)})",
+        {"cosine": median, "negative": negative, "pairs": float(pairs), "p": p},
         (int(steps[0]), int(steps[-1])),
     )
     return Sighting(
@@ -105,24 +109,26 @@ OPPOSING = TrialRule(
     "the learning rate is above the edge of stability: each step overshoots and the next undoes it",
     _opposing,
     ("cross_entropy", "raw_norm", "gradient_cosine"),
-    ("not-finite", "never-learned", "front-loaded", "collapsed"),
+    ("not-finite", "front-loaded", "collapsed"),
 )
 
 
 def _batch_too_small(s: Signals, arm: Arm) -> Sighting | None:
     signal, noise, sizes = (s.trace[f"noise_{name}"].astype(float) for name in ("signal", "trace", "batch"))
-    if len(signal) < FEWEST or not np.isfinite([signal, noise]).all() or s.final < HARDLY * s.chance:
+    if len(signal) < FEWEST or not np.isfinite([signal, noise]).all():
+        return None
+    if not HARDLY * s.chance <= s.final < STUCK * s.chance or not signal.sum() > 0:
         return None
     batch = float(np.median(sizes))
     halves = [_scale(a, b) for a, b in zip(np.array_split(signal, 2), np.array_split(noise, 2), strict=True)]
     if not min(halves) >= NOISY * batch:
         return None
     whole = _scale(signal, noise)
-    shown = "above what can be told" if math.isinf(whole) else f"about {digits(whole)} examples"
     steps = s.trace["noise_step"]
     evidence = [
         Evidence(
-            f"the gradient noise scale is {shown} in both halves of the training, the batch has {batch:.0f}",
+            f"the gradient noise scale is about {digits(whole)} examples, far above the batch of {batch:.0f} in both "
+            "halves of the training",
             {"noise_scale": whole, "batch": batch, "measurements": float(len(signal))},
             (int(steps[0]), int(steps[-1])),
         ),

@@ -17,8 +17,8 @@ GREW = 3.0
 SHARP = 100.0
 """Bound on the attention logits that softmax turns into a choice of one; pretrained models reach it as a bound, so it
 must also have grown. The 10⁴ of Wortsman et al. (2023) is of models trained from scratch."""
-CONFIDENT = 10.0
-"""Mean log Z from which the loss of a right answer is below 10⁻⁴: logits grow with nothing left to learn."""
+CONFIDENT = 8.0
+"""Mean log Z of over-confidence: with two logits ±8 a right answer's loss is 10⁻⁷, and nothing is left to learn."""
 STILL = 1.5
 
 

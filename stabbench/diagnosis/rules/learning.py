@@ -38,13 +38,16 @@ def _never_learned(s: Signals, arm: Arm) -> Sighting | None:
         ),
         *_one_class(s),
     ]
-    vanishing = _vanishing(s)
-    moved = float(np.nanmax(s.trace["update_ratio"])) if s.has("update_ratio") else math.inf
+    moved = _largest_update(s)
     if moved < BARELY:
         text = f"the largest update of any block is {digits(moved)} of its weights"
         evidence.append(Evidence(text, {"update_ratio": moved}))
         cause = "the weights hardly move: the learning rate is too low or the training too short"
         return Sighting(evidence, [remedies.higher_rate(arm, 10.0), remedies.longer(arm)], cause)
+    if not s.at_chance:
+        cause = "the loss has only begun to fall: the training is too short, or the learning rate too low"
+        return Sighting(evidence, [remedies.longer(arm), remedies.higher_rate(arm, 2.0)], cause)
+    vanishing = _vanishing(s)
     if vanishing is None:
         cause = (
             "optimisation failure without vanishing gradients: steps too large for this model, or labels that the "
@@ -52,6 +55,11 @@ def _never_learned(s: Signals, arm: Arm) -> Sighting | None:
         )
         return Sighting(evidence, _restart(arm), cause)
     return Sighting([*evidence, vanishing], _restart(arm))
+
+
+def _largest_update(s: Signals) -> float:
+    """Return the largest update ratio of all blocks and measurements; infinite where none was made."""
+    return float(np.nanmax(s.trace["update_ratio"])) if s.has("update_ratio") else math.inf
 
 
 def _one_class(s: Signals) -> list[Evidence]:
@@ -112,7 +120,9 @@ def _front_loaded(s: Signals, arm: Arm) -> Sighting | None:
     uncorrected = arm.train["optimizer"] in remedies.UNCORRECTED
     if not s.trial.failed or s.learned_at is not None or not (uncorrected or "warmup" not in arm.stabilizers):
         return None
-    if not np.isfinite(s.loss).all() or len(s.trace["update_step"]) < 2:
+    if not np.isfinite(s.loss).all() or not s.at_chance or len(s.trace["update_step"]) < 2:
+        return None
+    if _largest_update(s) < BARELY:
         return None
     steps, moves = s.trace["update_step"], s.block("update_ratio", s.bottom)
     rates = s.trace["learning_rate"].astype(float)[steps]
