@@ -79,7 +79,7 @@ def corrected_and_warm(arm: Arm) -> Remedy | None:
     """Bias correction and warmup together, where both are missing."""
     if arm.train["optimizer"] not in UNCORRECTED or "warmup" in arm.stabilizers:
         return None
-    text = "correct Adam's bias and warm up over 10 % of the steps"
+    text = "correct Adam's bias and warm up over 10% of the steps"
     return Remedy(text, {"optimizer": "adamw"}, {"warmup": {"fraction": 0.1}})
 
 

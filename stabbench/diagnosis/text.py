@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from stabbench.diagnosis.diagnose import Diagnosis
 from stabbench.diagnosis.finding import Evidence, Finding, Remedy
@@ -22,8 +22,8 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
         which = f", seed {', '.join(trial.seed for trial in failed)}" if failed else ""
         nothing = "" if found or failed else "; nothing found"
         yield f"{arm.variant}: {len(failed)} of {len(arm.trials)} runs failed{which}{nothing}"
-        for finding in found:
-            yield from _finding(finding)
+        for group in grouped(found):
+            yield from _group(group)
         for variant, seed, reason in diagnosis.unexplained:
             if variant == arm.variant:
                 yield f"  seed {seed}: failed, and no rule explains it: {reason}"
@@ -32,12 +32,32 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"not judged, because the monitors of this run did not record what the rule reads: {lacking}"
 
 
-def _finding(finding: Finding) -> Iterator[str]:
-    seeds = ", ".join(finding.seeds)
-    yield f"  seed {seeds}: {finding.rule} (rule {finding.number}): {finding.cause}"
-    for item in finding.evidence:
-        yield f"    seen  {evidence_text(item)}"
-    for number, remedy in enumerate(finding.remedies, start=1):
+def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Return the findings of one rule, cause and remedies in one arm together, in the order of the first of each."""
+    groups: list[list[Finding]] = []
+    for finding in findings:
+        known = next((group for group in groups if _alike(group[0], finding)), None)
+        if known is None:
+            groups.append([finding])
+        else:
+            known.append(finding)
+    return groups
+
+
+def _alike(one: Finding, other: Finding) -> bool:
+    same = ("variant", "rule", "cause", "remedies")
+    return all(getattr(one, name) == getattr(other, name) for name in same)
+
+
+def _group(group: Sequence[Finding]) -> Iterator[str]:
+    first = group[0]
+    seeds = ", ".join(dict.fromkeys(seed for finding in group for seed in finding.seeds))
+    yield f"  seed {seeds}: {first.rule} (rule {first.number}): {first.cause}"
+    for finding in group:
+        whose = f"seed {', '.join(finding.seeds)}: " if len(group) > 1 else ""
+        for item in finding.evidence:
+            yield f"    seen  {whose}{evidence_text(item)}"
+    for number, remedy in enumerate(first.remedies, start=1):
         yield f"    try {number} {remedy_text(remedy)}"
 
 
