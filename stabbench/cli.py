@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stabbench import cli_diagnosis
 from stabbench.cli_gate import Inconclusive, checked_inconclusive
 from stabbench.cli_gate import app as gate_app
 from stabbench.cli_runs import app as runs_app
@@ -226,6 +227,9 @@ def report(
     from stabbench.store.run_folder import RunFolder
 
     print(relative(write_report(RunFolder.find(run_), output)))
+
+
+cli_diagnosis.register(app)
 
 
 def _overrides(given: list[str] | None, seeds: int | None) -> tuple[str, ...]:

@@ -112,6 +112,7 @@ def _plan_json(
         "schema": 1,
         "suite": plan.loaded.suite.name,
         "suite_file": relative(plan.loaded.path),
+        "suite_folder": str(plan.loaded.path.parent.resolve()),
         "store": str(store.root.resolve()),
         "formula": plan.formula,
         "cells": cells,

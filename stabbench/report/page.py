@@ -13,6 +13,7 @@ from stabbench.records import finite
 from stabbench.report.claims_table import claim_rows
 from stabbench.report.data import CellMatrix, Page
 from stabbench.report.detectable import undecided
+from stabbench.report.diagnosis import diagnosis
 from stabbench.report.efficiency import efficiency
 from stabbench.report.gate_table import gate_rows
 from stabbench.report.robustness import attacks, noise
@@ -31,7 +32,8 @@ def build(run: RunFolder) -> Page:
     source = Source(run)
     verdict = run.verdict
     primary, secondary = claim_rows(verdict)
-    found = [training(source, verdict), gradients(source), noise(source), attacks(source), efficiency(source)]
+    trained = [training(source, verdict), gradients(source), diagnosis(source)]
+    found = [*trained, noise(source), attacks(source), efficiency(source)]
     sections = [section for section in found if section is not None]
     smoke = bool(run.environment.get("smoke"))
     return Page(

@@ -218,8 +218,9 @@ def _accuracy() -> dict[str, Options]:
     return {"accuracy": {}}
 
 
-def _trace() -> dict[str, Options]:
-    return {"trace": {}}
+def _monitors() -> dict[str, Options]:
+    """Return the monitors that cost little; `noise_scale` takes extra passes and is asked for."""
+    return {name: {} for name in ("trace", "outputs", "activations", "optimizer_state", "drift", "gradient_cosine")}
 
 
 def _single(value: Any) -> Any:
@@ -243,7 +244,7 @@ class Suite(Strict):
     probes: dict[str, Options] = Field(default_factory=_accuracy)
     compressions: list[str | list[str]] = Field(default_factory=list)
     compress_probes: list[str] = Field(default_factory=lambda: ["accuracy"])
-    monitors: dict[str, Options] = Field(default_factory=_trace)
+    monitors: dict[str, Options] = Field(default_factory=_monitors)
     keep_weights: Literal["all", "none", "last"] = "all"
     compare: Compare = Field(default_factory=Compare)
     gate: list[GateRule] = Field(default_factory=list, description="what must hold; decides exit codes 1, 4 and 5")

@@ -44,3 +44,13 @@ class EmbeddingGradient:
         self._rows = gradient.indices()[0]
         self._dense.index_copy_(0, self._rows, gradient.values())
         self._table.weight.grad = self._dense
+
+    def touched(self, parameter: nn.Parameter) -> Tensor | None:
+        """Return the gradient without the rows that are zero because no text of the step has their tokens.
+
+        Its norm is the gradient's, and is read in a fraction of the time.
+        """
+        gradient = parameter.grad
+        if gradient is None or gradient is not self._dense or self._rows is None:
+            return gradient
+        return gradient.index_select(0, self._rows)

@@ -11,13 +11,14 @@
             batch ← transform_batch(batch)
             backward ← wrap_backward(closure over all micro-batches: wrap_loss(loss)(forward, batch).backward())
             backward(draw)                                       every forward: on_forward; dropout masks by `draw`
-            raw norms ← ‖g‖ per parameter
+            raw norms ← ‖g‖ per parameter;  monitors see the raw gradients
             on_gradients(gradients)                              clip, mask
             applied norms ← ‖g‖ per parameter
             optimizer step at learning rate × schedule(step)
             on_step(model)                                       averages
-            monitors observe (loss, raw norms, applied norms, model)
+            monitors observe (losses, logits, raw norms, applied norms, model, optimizer)
         gradient probe;  stop ← on_evaluate
+    monitors see the end
     finish_model(model)                                          final weights in place, wrappers stripped
 
 Nothing in a step waits for the device: losses and norms stay there as tensors and are read at the end of the epoch.
@@ -55,6 +56,7 @@ from stabbench.training.optimizers import (
     set_learning_rates,
 )
 from stabbench.training.order import epoch_batches, order_hash
+from stabbench.training.watching import Watching
 
 
 @dataclass(frozen=True)
@@ -118,12 +120,17 @@ class Loop:
         self.masks_gradients = any(_overrides(s, "on_gradients") for s in self.stabilizers)
         for monitor in self.monitors:
             monitor.start(self.model, self.anatomy, steps)
+        self.watching = Watching(
+            self.monitors, self.model, self.parameters, self.dropout, cross_entropy, self.accelerator.autocast
+        )
         for stabilizer in self.stabilizers:
             stabilizer.on_start(self.model, self.optimizer)
         try:
             trained = self._epochs()
         finally:
             self.dropout.remove()
+        for monitor in self.monitors:
+            monitor.end()
         # Averages are in place before adapters are merged into the weights under them.
         for stabilizer in sorted(self.stabilizers, key=lambda s: s.reshapes):
             stabilizer.finish_model(self.model)
@@ -181,10 +188,12 @@ class Loop:
         for stabilizer in self.stabilizers:
             batch = stabilizer.transform_batch(batch, step)
         self.optimizer.zero_grad(set_to_none=True)
+        micro_batches = [batch.to(self.accelerator.device)]
         with self.embedding_gradient.collected():
-            objective = self._backward([batch.to(self.accelerator.device)], step)(0)
+            objective = self._backward(micro_batches, step)(0)
         with_gradient = [p for p in self.parameters if p.grad is not None]
         raw = self._norms()
+        self.watching.raw(step, micro_batches)
         if self.masks_gradients:
             gradients = Gradients(with_gradient, raw[[p.grad is not None for p in self.parameters]], step)
             for stabilizer in self.stabilizers:
@@ -194,14 +203,18 @@ class Loop:
         self.optimizer.step()
         for stabilizer in self.stabilizers:
             stabilizer.on_step(self.model, step)
-        seen = Step(step, objective.cross_entropy, objective.total, raw, applied, rate, self.model)
+        seen = Step(
+            step, objective.cross_entropy, objective.total, raw, applied, rate, self.model, objective.logits,
+            micro_batches, self.optimizer,
+        )  # fmt: skip
         for monitor in self.monitors:
             monitor.observe(seen)
         return objective.cross_entropy
 
     def _norms(self) -> Tensor:
         """Return (P,) gradient norms of all trainable parameters, 0 where there is no gradient."""
-        present = [p.grad for p in self.parameters if p.grad is not None]
+        gradients = (self.embedding_gradient.touched(parameter) for parameter in self.parameters)
+        present = [gradient for gradient in gradients if gradient is not None]
         norms = torch.stack(torch._foreach_norm(present))
         if len(present) == len(self.parameters):
             return norms

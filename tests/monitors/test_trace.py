@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stabbench.data.example import Dataset, Example
-from stabbench.monitors.trace import spike_count
+from stabbench.monitors.trace import clip_factor, loss_spikes_of, spikes_of
 from stabbench.training.request import TrainResult
 
 FineTune = Callable[..., TrainResult]
@@ -95,6 +95,10 @@ def test_the_rate_is_the_heads_and_follows_the_schedule(fine_tune_tiny: FineTune
     np.testing.assert_allclose(trace["learning_rate"], [6e-3, 5e-3, 4e-3, 3e-3, 2e-3, 1e-3])
 
 
+def spike_count(norms: np.ndarray, window: int, factor: float) -> int:
+    return int(spikes_of(norms, window, factor).sum())
+
+
 @given(st.lists(st.floats(1.0, 1.4), max_size=60))
 def test_a_calm_run_has_no_spike(norms: list[float]) -> None:
     assert spike_count(np.array(norms), 25, 3.0) == 0
@@ -114,3 +118,40 @@ def test_a_spike_is_more_than_the_factor_times_the_median_of_the_window_before()
     assert spike_count(np.array([*calm, 3.1]), 25, 3.0) == 1
     assert spike_count(np.array([10.0] * 30 + [1.0] * 5 + [12.0]), 5, 3.0) == 1, "the window forgets"
     assert spike_count(np.array([1.0, 1.0, 9.0]), 25, 3.0) == 0, "three steps are no basis"
+
+
+def test_the_flags_of_the_trace_are_those_of_its_norms_and_losses(fine_tune_tiny: FineTune) -> None:
+    result = fine_tune_tiny(epochs=10, learning_rate=3e-2, monitors={"trace": {"spike_factor": 1.5, "bound": 2.0}})
+    trace = traced(result)
+    raw = np.linalg.norm(trace["raw_norm"].astype(float), axis=1)
+
+    np.testing.assert_array_equal(trace["norm_spike"], spikes_of(raw, 25, 1.5))
+    assert value(result, "gradient.spikes") == trace["norm_spike"].sum() > 0
+    assert value(result, "train.loss_spikes") == trace["loss_spike"].sum()
+    assert value(result, "gradient.over_bound") == pytest.approx((raw > 2.0).mean())
+    assert all(array.dtype == np.float32 for name, array in trace.items() if name.endswith(("norm", "ratio", "rate")))
+
+
+def test_the_clip_factor_is_the_median_share_of_the_norm_that_is_left(fine_tune_tiny: FineTune) -> None:
+    raw = np.linalg.norm(traced(fine_tune_tiny(epochs=1))["raw_norm"].astype(float), axis=1)
+    result = fine_tune_tiny([("clip_grad_norm", {"max_norm": float(raw.min()) / 10})], epochs=1)
+    before = np.linalg.norm(traced(result)["raw_norm"].astype(float), axis=1)
+
+    assert value(result, "gradient.clip_factor") == pytest.approx(np.median(raw.min() / 10 / before), rel=1e-3)
+    assert value(fine_tune_tiny(epochs=1), "gradient.clip_factor") == 1
+    assert clip_factor(np.array([2.0, math.nan, 0.0]), np.array([1.0, 1.0, 0.0])) == 0.5
+    assert clip_factor(np.array([math.nan]), np.array([1.0])) is None
+
+
+def test_a_loss_spike_is_twice_the_median_and_back_where_training_began() -> None:
+    start = [0.7] * 25
+
+    def count(losses: list[float]) -> int:
+        return int(loss_spikes_of(np.array(losses), 25).sum())
+
+    assert count([*start, *[0.05] * 25, 0.3]) == 0, "one wrong example among right ones"
+    assert count([*start, *[0.05] * 25, 2.5]) == 1
+    assert count([*start, 1.3]) == 0
+    assert count([*start, 1.5]) == 1
+    assert count([*start, math.nan, math.inf]) == 2
+    assert count([math.nan] * 3) == 3

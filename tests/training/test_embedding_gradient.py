@@ -27,4 +27,21 @@ def test_every_steps_gradient_equals_the_dense_one() -> None:
         assert kept.weight.grad is not None
         assert not kept.weight.grad.is_sparse
         torch.testing.assert_close(kept.weight.grad, fresh.weight.grad)
+        touched = collector.touched(kept.weight)
+        assert touched is not None
+        assert touched.shape[0] <= 15, "the rows of this step alone"
+        torch.testing.assert_close(touched.norm(), fresh.weight.grad.norm())
     assert not kept.sparse
+
+
+def test_another_parameters_gradient_and_a_replaced_one_are_given_whole() -> None:
+    table, other = nn.Embedding(10, 2), nn.Linear(2, 1)
+    collector = EmbeddingGradient(table)
+    with collector.collected():
+        other(table(torch.tensor([[1, 2]]))).sum().backward()
+
+    assert collector.touched(other.weight) is other.weight.grad
+    table.weight.grad = torch.ones(10, 2)
+    assert collector.touched(table.weight) is table.weight.grad
+    table.weight.grad = None
+    assert collector.touched(table.weight) is None

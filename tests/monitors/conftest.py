@@ -1,0 +1,5 @@
+"""The recorder that stands beside the monitor under test."""
+
+from recorder import watched
+
+__all__ = ["watched"]
