@@ -107,6 +107,18 @@ def test_an_unknown_run_is_a_mistake_with_the_runs_that_there_are(folder: Path, 
     assert "first" in done.stderr
 
 
+def test_it_needs_no_torch(folder: Path, first: RunFolder) -> None:
+    code = (
+        "import sys\nfrom stabbench.cli import app\nsys.argv = ['stabbench', 'diagnose', 'first']\n"
+        "try:\n    app()\nexcept SystemExit:\n    pass\n"
+        "print([m for m in ('torch', 'transformers', 'datasets') if m in sys.modules], file=sys.stderr)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+
+    assert done.stderr.splitlines()[-1] == "[]", done.stderr
+
+
 def test_apply_writes_the_remedied_arm_beside_the_original_and_trains_that_one_alone(first: RunFolder) -> None:
     (made,) = apply(first, diagnose(first), Path())
     loaded = load_suite(str(made.path))
@@ -141,7 +153,8 @@ def test_paths_of_the_suite_become_absolute_and_an_old_run_says_what_to_do(first
     suite["model"] = {"name": "mine"}
     (tmp_path / "mine").mkdir()
     RunFolder(copy).write_text("suite.resolved.yaml", json.dumps(suite))
-    RunFolder(copy).write_json("plan.json", {**first.plan, "suite_folder": str(tmp_path)})
+    (tmp_path / "mine.yaml").write_text("moved")
+    RunFolder(copy).write_json("plan.json", {**first.plan, "suite_file": str(tmp_path / "mine.yaml")})
     moved = RunFolder(copy)
 
     (made,) = apply(moved, diagnose(moved), tmp_path)
@@ -149,7 +162,7 @@ def test_paths_of_the_suite_become_absolute_and_an_old_run_says_what_to_do(first
 
     assert content["data"]["root"] == str(tmp_path.resolve())
     assert content["model"]["name"] == str((tmp_path / "mine").resolve())
-    old = {name: value for name, value in first.plan.items() if name != "suite_folder"}
+    old = {name: value for name, value in first.plan.items() if name != "suite_file"}
     RunFolder(copy).write_json("plan.json", old)
     with pytest.raises(ConfigurationError, match="Run the suite again"):
         apply(RunFolder(copy), diagnose(RunFolder(copy)), tmp_path)
