@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stabbench.cli_diagnosis import app as diagnosis_app
+from stabbench import cli_diagnosis
 from stabbench.errors import ConfigurationError, StabbenchError
 
 app = typer.Typer(
@@ -21,7 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(diagnosis_app)
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="a suite file, or the name of a shipped suite")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override a value of the suite")]
@@ -216,6 +215,9 @@ def report(
     from stabbench.store.run_folder import RunFolder
 
     print(relative(write_report(RunFolder.find(run_), output)))
+
+
+cli_diagnosis.register(app)
 
 
 def _overrides(given: list[str] | None, seeds: int | None) -> tuple[str, ...]:

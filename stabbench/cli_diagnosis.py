@@ -13,10 +13,7 @@ if TYPE_CHECKING:
     from stabbench.execution.between_seeds import SeedModels
     from stabbench.store.run_folder import RunFolder
 
-app = typer.Typer()
 
-
-@app.command()
 def diagnose(
     run_: Annotated[str, typer.Argument(metavar="RUN", help="a run's folder or name")],
     apply: Annotated[bool, typer.Option("--apply", help="write a suite that tries the first remedy")] = False,
@@ -57,3 +54,8 @@ def _compared(folder: RunFolder) -> list[SeedModels]:
     from stabbench.execution.between_seeds import compare_models
 
     return compare_models(folder)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(diagnose)

@@ -147,14 +147,9 @@ def _data(run: RunFolder) -> dict[str, Any]:
 
 
 def suite_folder(run: RunFolder) -> Path | None:
-    """Return the folder of the suite's file, from which its paths start; None where the file is no more to be found.
-
-    The plan names the file relative to the folder that the run was started in: this one, or the one that holds
-    ``runs/``.
-    """
-    file = run.plan.get("suite_file")
-    places = [] if file is None else [Path(file), run.path.resolve().parent.parent / file]
-    return next((place.resolve().parent for place in places if place.is_file()), None)
+    """Return the folder of the suite's file, from which its paths start; None where the run does not say it."""
+    folder = run.plan.get("suite_folder")
+    return None if folder is None else Path(folder)
 
 
 def _model(run: RunFolder) -> dict[str, Any]:

@@ -89,8 +89,8 @@ def _plan_json(
     cells = [
         {**{n: getattr(cell, n) for n in names}, "key": keys[cell.id], "state": state(cell)} for cell in plan.cells
     ]
-    suite = plan.loaded.suite.name
-    return {"schema": 1, "suite": suite, "store": str(store.root.resolve()), "formula": plan.formula, "cells": cells}
+    where = {"store": str(store.root.resolve()), "suite_folder": str(plan.loaded.path.parent.resolve())}
+    return {"schema": 1, "suite": plan.loaded.suite.name, **where, "formula": plan.formula, "cells": cells}
 
 
 def _keep_weights(plan: Plan, store: Store, stored: dict[str, StoredCell]) -> None:

@@ -153,8 +153,7 @@ def test_paths_of_the_suite_become_absolute_and_an_old_run_says_what_to_do(first
     suite["model"] = {"name": "mine"}
     (tmp_path / "mine").mkdir()
     RunFolder(copy).write_text("suite.resolved.yaml", json.dumps(suite))
-    (tmp_path / "mine.yaml").write_text("moved")
-    RunFolder(copy).write_json("plan.json", {**first.plan, "suite_file": str(tmp_path / "mine.yaml")})
+    RunFolder(copy).write_json("plan.json", {**first.plan, "suite_folder": str(tmp_path)})
     moved = RunFolder(copy)
 
     (made,) = apply(moved, diagnose(moved), tmp_path)
@@ -162,7 +161,7 @@ def test_paths_of_the_suite_become_absolute_and_an_old_run_says_what_to_do(first
 
     assert content["data"]["root"] == str(tmp_path.resolve())
     assert content["model"]["name"] == str((tmp_path / "mine").resolve())
-    old = {name: value for name, value in first.plan.items() if name != "suite_file"}
+    old = {name: value for name, value in first.plan.items() if name != "suite_folder"}
     RunFolder(copy).write_json("plan.json", old)
     with pytest.raises(ConfigurationError, match="Run the suite again"):
         apply(RunFolder(copy), diagnose(RunFolder(copy)), tmp_path)

@@ -79,7 +79,8 @@ def test_a_run_that_learns_leaves_the_plateau_and_one_that_stands_still_is_all_p
 
     assert (value(learns, "train.plateau") or 0) < 0.5
     assert (value(stands, "train.plateau") or 0) > 0.8
-    assert (value(learns, "train.collapse") or 0) < (value(stands, "train.collapse") or 0)
+    # Early steps of the tiny model answer one class; a run that learns does not stay there.
+    assert (value(learns, "train.collapse") or 0) < 0.5
 
 
 def test_a_plateau_is_measured_against_the_entropy_of_the_labels() -> None:
