@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from recorder import Watched, watched
@@ -81,6 +83,13 @@ def test_an_extra_gradient_of_the_steps_batch_is_the_steps_and_leaves_no_mark(wa
 
     for found, raw in zip(extra.found, seen.raw, strict=True):
         np.testing.assert_allclose(found.numpy(), np.concatenate([g.ravel() for g in raw]), atol=1e-5)
+    assert all(extra.untouched)
+
+
+def test_extra_gradients_under_dropout_leave_the_random_state_alone(watched: Watched, tiny_model: Path) -> None:
+    extra = Extra()
+    watched([extra], source=tiny_model)
+
     assert all(extra.untouched)
 
 
