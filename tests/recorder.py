@@ -81,8 +81,13 @@ Watched = Callable[..., Recorder]
 def watched(tiny_model_without_dropout: Path) -> Watched:
     """Train the tiny model without dropout under some monitors; keywords are training options."""
 
-    def train(monitors: Sequence[Monitor], stabilizers: Sequence[Stabilizer] = (), **given: Any) -> Recorder:
-        model, tokenizer = load_pretrained(tiny_model_without_dropout, ("no", "yes"), TrialSeeds(0, 0))
+    def train(
+        monitors: Sequence[Monitor],
+        stabilizers: Sequence[Stabilizer] = (),
+        source: Path = tiny_model_without_dropout,
+        **given: Any,
+    ) -> Recorder:
+        model, tokenizer = load_pretrained(source, ("no", "yes"), TrialSeeds(0, 0))
         options = {"epochs": 2, "batch_size": 4, "learning_rate": 1e-2, "max_length": 16, "precision": "fp32"} | given
         recorder = Recorder()
         loop = Loop(

@@ -94,12 +94,13 @@ def suite_of(run: RunFolder, arm: Arm, finding: Finding, remedy: Remedy) -> dict
     suite = run.suite
     remedied = f"{arm.variant}-remedied"
     seeds = ", ".join(finding.seeds)
+    trained = [trial.seed for trial in arm.trials]
     return {
         "schema": 1,
         "name": re.sub(r"[^a-z0-9._-]+", "-", f"{suite['name']}-{arm.variant}-remedy".lower()),
         "description": f"does it cure {finding.rule} (seed {seeds} of {arm.variant}) to {remedy.text}?",
         "data": _data(run),
-        "seeds": seeds_of(suite["seeds"]),
+        "seeds": seeds_of(trained),
         **{name: suite[name] for name in KEPT if name in suite},
         **({"model": _model(run)}),
         "train": dict(arm.train),
@@ -134,7 +135,7 @@ def _data(run: RunFolder) -> dict[str, Any]:
     data = dict(run.suite["data"])
     if not isinstance(data["train"], Mapping) or ("source" in data and "root" not in data):
         return data
-    folder = run.plan.get("suite_folder")
+    folder = suite_folder(run)
     if folder is None and not Path(data.get("root", ".")).is_absolute():
         raise ConfigurationError(
             [
@@ -145,9 +146,15 @@ def _data(run: RunFolder) -> dict[str, Any]:
     return {**data, "root": str((Path(folder or "/") / data.get("root", ".")).resolve())}
 
 
+def suite_folder(run: RunFolder) -> Path | None:
+    """Return the folder of the suite's file, from which its paths start; None where the run does not say it."""
+    folder = run.plan.get("suite_folder")
+    return None if folder is None else Path(folder)
+
+
 def _model(run: RunFolder) -> dict[str, Any]:
     model = dict(run.suite["model"])
-    beside = Path(run.plan.get("suite_folder") or ".") / model["name"]
+    beside = (suite_folder(run) or Path()) / model["name"]
     return {**model, "name": str(beside.resolve())} if beside.is_dir() else model
 
 

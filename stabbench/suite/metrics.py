@@ -19,6 +19,7 @@ KNOWN: tuple[str, ...] = (
     "train.failed", "train.seconds", "train.steps_per_second", "train.peak_memory", "train.accuracy_before",
     "train.accuracy_train", "train.gap",
     "gradient.raw_norm", "gradient.applied_norm", "gradient.probe_norm", "gradient.clip_rate", "gradient.spikes",
+    "sharpness.sam", "sharpness.largest_eigenvalue",
     "seeds.sd", "seeds.excess_variance", "seeds.disagreement",
     "noise.accuracy", "noise.flip_rate", "noise.mce", "noise.worst_case", "noise.no_op_share",
     "attack.accuracy_under_attack", "attack.success_rate", "attack.words_changed", "attack.queries",

@@ -23,6 +23,18 @@ def test_removing_it_changes_no_weight_and_no_hash(name: str, fine_tune_tiny: Fi
     assert watched.details == alone.details
 
 
+@pytest.mark.parametrize("stabilizer", registry.names("stabilizers"))
+def test_all_together_change_nothing_under_any_stabilizer(stabilizer: str, fine_tune_tiny: FineTune) -> None:
+    """Extra passes of a monitor, such as the noise scale's, must not disturb what a stabilizer keeps between passes."""
+    often = {"every": 2}
+    monitors = {name: often if "every" in registry.card("monitors", name).defaults() else {} for name in NAMES}
+
+    watched = fine_tune_tiny([(stabilizer, {})], monitors=monitors, epochs=1)
+    alone = fine_tune_tiny([(stabilizer, {})], monitors={}, epochs=1)
+
+    assert watched.details == alone.details
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_its_measurements_name_metric_unit_and_count(name: str, fine_tune_tiny: FineTune) -> None:
     without = {(m.metric, str(dict(m.at))) for m in fine_tune_tiny(monitors={}).measurements}

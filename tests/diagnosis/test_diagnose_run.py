@@ -107,6 +107,18 @@ def test_an_unknown_run_is_a_mistake_with_the_runs_that_there_are(folder: Path, 
     assert "first" in done.stderr
 
 
+def test_it_needs_no_torch(folder: Path, first: RunFolder) -> None:
+    code = (
+        "import sys\nfrom stabbench.cli import app\nsys.argv = ['stabbench', 'diagnose', 'first']\n"
+        "try:\n    app()\nexcept SystemExit:\n    pass\n"
+        "print([m for m in ('torch', 'transformers', 'datasets') if m in sys.modules], file=sys.stderr)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+
+    assert done.stderr.splitlines()[-1] == "[]", done.stderr
+
+
 def test_apply_writes_the_remedied_arm_beside_the_original_and_trains_that_one_alone(first: RunFolder) -> None:
     (made,) = apply(first, diagnose(first), Path())
     loaded = load_suite(str(made.path))

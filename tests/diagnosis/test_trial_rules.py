@@ -115,6 +115,13 @@ def test_a_run_that_has_only_begun_to_learn_is_to_be_trained_longer(trained: Tra
     assert finding.remedies[0].train == {"epochs": 18}
 
 
+def test_a_failed_run_whose_loss_is_low_is_left_unexplained(trained: Train) -> None:
+    """It learned its training examples, so that neither rule on the loss of a guess is about it."""
+    arm, trial = trained(SOUND_RECIPES["warm"])
+
+    assert list(trial_findings(replace(trial, failed=True), arm)) == []
+
+
 def _cut(trial: Trial, steps: int) -> Trial:
     whole = len(trial.trace["cross_entropy"])
     trace = {name: array[:steps] if len(array) == whole else array for name, array in trial.trace.items()}
