@@ -58,6 +58,7 @@ def _train_cell(study: _Study, arm: Arm, seed: str) -> Cell:
         "train": arm.train.model_dump(),
         "stabilizers": [{item.name: dict(item.options)} for item in arm.stabilizers],
         "monitors": {item.name: dict(item.options) for item in monitors},
+        **_compute(arm),
     }
     static = {
         **study.shared,
@@ -67,8 +68,14 @@ def _train_cell(study: _Study, arm: Arm, seed: str) -> Cell:
         "stabilizers": [item.for_key() for item in arm.stabilizers],
         "monitors": [item.for_key() for item in monitors],
         "libraries": libraries(),
+        **_compute(arm),
     }
     return Cell(train_id(arm.variant, seed), "train", arm.variant, seed, DENSE, "train", options, (), static)
+
+
+def _compute(arm: Arm) -> dict[str, Any]:
+    """Return what a matched arm may spend, for its options and its key; empty for other arms."""
+    return {} if arm.compute is None else {"compute": arm.compute.as_dict()}
 
 
 def _probe_cells(study: _Study, arm: Arm, seed: str) -> Iterator[Cell]:

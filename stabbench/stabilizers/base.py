@@ -94,11 +94,17 @@ class Stabilizer(Plugin):
         null: options at which training is bit-equal to training without it.
         streams: random streams (see `seeding.STREAMS`) whose draws it changes; matching is not demanded of these.
         weights: True where the weights before the first step differ from the reference's.
+        owns: what only one stabilizer of a variant can have in hand, beside the exclusive hooks that it overrides.
+        passes: forward and backward passes per step, as formulas over the options (`planning.compute.evaluate`).
+        refuses: what it cannot work with → why: another stabilizer's name, or a training option as ``option=value``.
     """
 
     null: ClassVar[Mapping[str, object]]
     streams: ClassVar[frozenset[str]] = frozenset()
     weights: ClassVar[bool] = False
+    owns: ClassVar[frozenset[str]] = frozenset()
+    passes: ClassVar[tuple[str, str]] = ("1", "1")
+    refuses: ClassVar[Mapping[str, str]] = {}
 
     #: Hooks that only one stabilizer of a variant may override.
     EXCLUSIVE: ClassVar[frozenset[str]] = frozenset({"wrap_optimizer", "wrap_backward"})
@@ -109,14 +115,16 @@ class Stabilizer(Plugin):
 
     @classmethod
     def traits(cls) -> dict[str, Any]:
-        """Return the overridden hooks, the exclusive ones among them, and what matching must not demand."""
+        """Return the overridden hooks, what only one may own, what matching must not demand, cost, and refusals."""
         hooks = [name for name in cls.HOOKS if getattr(cls, name) is not getattr(Stabilizer, name)]
         return {
             "hooks": hooks,
-            "exclusive": sorted(cls.EXCLUSIVE & set(hooks)),
+            "exclusive": sorted((cls.EXCLUSIVE & set(hooks)) | cls.owns),
             "null": dict(cls.null),
             "streams": sorted(cls.streams),
             "weights": cls.weights,
+            "passes": list(cls.passes),
+            "refuses": dict(cls.refuses),
         }
 
     def plan(self, train: TrainOptions) -> TrainOptions:

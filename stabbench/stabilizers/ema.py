@@ -25,6 +25,7 @@ class Ema(Stabilizer):
     departures = "the average is exactly unbiased: the starting weights θ⁰ have no share in it"
     pitfalls = "with a learning rate that falls to 0 a short half-life averages nearly equal points and changes little"
     null = {"half_life": 0.0}
+    owns = frozenset({"the final weights"})
 
     half_life: Annotated[
         float, Field(ge=0, le=1, description="h: share of all steps after which a step's weight has halved")
