@@ -13,7 +13,7 @@ ALWAYS = ("train", "seeds")
 KNOWN: tuple[str, ...] = (
     *ACCURACY_METRICS,
     "train.failed", "train.seconds", "train.steps_per_second", "train.peak_memory", "train.accuracy_before",
-    "train.accuracy_train", "train.gap",
+    "train.accuracy_train", "train.gap", "train.step_seconds", "train.forward_passes", "train.backward_passes",
     "gradient.raw_norm", "gradient.applied_norm", "gradient.probe_norm", "gradient.clip_rate", "gradient.spikes",
     "seeds.sd", "seeds.excess_variance", "seeds.disagreement",
     "noise.accuracy", "noise.flip_rate", "noise.mce", "noise.worst_case", "noise.no_op_share",
