@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stabbench.cli_training import app as training_app
 from stabbench.errors import ConfigurationError, StabbenchError
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(training_app)
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="a suite file, or the name of a shipped suite")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override a value of the suite")]

@@ -9,8 +9,9 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,12 +25,13 @@ from stabbench.execution.job import Study, jobs_for
 from stabbench.execution.pool import Pool
 from stabbench.execution.progress import RunProgress
 from stabbench.execution.terminal import print_warnings
-from stabbench.planning.keys import resolve
+from stabbench.planning.keys import finished, resolve
 from stabbench.planning.plan import Plan, formula, make_plan
 from stabbench.planning.selection import selected, smoke
-from stabbench.store.cells import Store
+from stabbench.store.cells import Store, StoredCell
 from stabbench.store.environment import describe
 from stabbench.store.run_folder import RunFolder
+from stabbench.suite.fingerprint import uses_files
 from stabbench.suite.load import LoadedSuite, load_suite
 
 DEFAULT_STORE = Path(".stabbench/store")
@@ -50,6 +52,7 @@ class RunOptions:
         smoke: tiny model and data, never a verdict.
         store: folder of cells.
         out: run folder; None: ``runs/<UTC>-<suite>``.
+        adapt: changes the loaded suite, for studies that run it with other values.
     """
 
     suite: str = "quick"
@@ -62,12 +65,15 @@ class RunOptions:
     smoke: bool = False
     store: Path = DEFAULT_STORE
     out: Path | None = None
+    adapt: Callable[[LoadedSuite], LoadedSuite] | None = None
 
 
 def load(options: RunOptions) -> LoadedSuite:
     """Load the suite that the options name, made tiny for ``--smoke``."""
     loaded = load_suite(options.suite, options.overrides)
-    return smoke(loaded) if options.smoke else loaded
+    if options.smoke:
+        loaded = smoke(loaded)
+    return loaded if options.adapt is None else options.adapt(loaded)
 
 
 def plan_for(options: RunOptions) -> tuple[Plan, Store]:
@@ -106,6 +112,38 @@ def run(options: RunOptions) -> Outcome:
     return outcome
 
 
+@dataclass(frozen=True)
+class Worked:
+    """Cells that were done or found, without a run around them.
+
+    Attributes:
+        cells: finished, by id.
+        errors: of those that ended in one, by id.
+        interrupted: whether the user stopped the work.
+    """
+
+    cells: dict[str, StoredCell]
+    errors: dict[str, dict[str, str]]
+    interrupted: bool
+
+
+def work_only(options: RunOptions) -> Worked:
+    """Do the cells of a suite and nothing more: no claims, no report; for searches, which read the cells themselves.
+
+    Raises:
+        ConfigurationError: the suite or the data is wrong; nothing was run.
+        AssetError: a model or data set cannot be had; nothing was run.
+    """
+    plan, store = plan_for(options)
+    errors: dict[str, dict[str, str]] = {}
+    interrupted = False
+    if plan.pending:
+        check_inputs(plan.loaded, offline=options.offline)
+        with tempfile.TemporaryDirectory(prefix="stabbench-") as folder:
+            interrupted = _work(options, plan, store, RunFolder(Path(folder)), errors)
+    return Worked(finished(plan.cells, store), errors, interrupted)
+
+
 def check_inputs(loaded: LoadedSuite, *, offline: bool) -> None:
     """Fetch what the suite needs and read its data, so that every mistake in it is found before any training."""
     from stabbench.assets.needs import fetch_all
@@ -127,7 +165,8 @@ def check_data(loaded: LoadedSuite) -> str:
     from stabbench.models.sources import asset_folder
 
     absent = [name for name in missing(loaded.suite) if name == loaded.suite.data.source]
-    if absent or (loaded.suite.data.source or "").startswith("hub:"):
+    from_hub = (loaded.suite.data.source or "").startswith("hub:") and not uses_files(loaded.suite.data)
+    if absent or from_hub:
         return f"data not checked: {loaded.suite.data.source} is not on this machine (stabbench fetch)"
     data = load_dataset(loaded.suite.data, loaded.suite.task, loaded.path.parent, asset_folder)
     sizes = f"{len(data.train)} training, {len(data.validation)} validation, {len(data.test)} test examples"

@@ -53,7 +53,7 @@ class Data(Strict):
     `test` are files. With both, the paths are used where `root` is set, else the source.
     """
 
-    source: str | None = Field(None, description="builtin:NAME or hub:OWNER/NAME")
+    source: str | None = Field(None, description="builtin:NAME, hub:OWNER/NAME or hub:OWNER/NAME:CONFIG")
     revision: str | None = Field(None, description="commit of a hub data set")
     root: str | None = Field(None, description="folder that paths are relative to; '.' is the suite file's folder")
     text: str = Field("text", description="hub: column of the text")
@@ -62,6 +62,9 @@ class Data(Strict):
     train: int | SplitFile
     validation: Fraction | SplitFile | int | None = None
     test: int | SplitFile
+    measure_on: Literal["test", "validation"] = Field(
+        "test", description="split that is measured; with validation the test split is not read at all (`tune` sets it)"
+    )
 
     @model_validator(mode="after")
     def _has_origin(self) -> Data:
@@ -70,6 +73,8 @@ class Data(Strict):
             raise ValueError("train and test must both be files ({path: …}) or both be numbers of examples of `source`")
         if not any(files) and self.source is None:
             raise ValueError("numbers of examples need `source` (builtin:NAME or hub:OWNER/NAME)")
+        if self.measure_on == "validation" and self.validation is None:
+            raise ValueError("measure_on: validation needs `validation`, such as {fraction: 0.1}")
         for name, part in (("train", self.train), ("test", self.test), ("validation", self.validation)):
             if isinstance(part, int) and part < 1:
                 raise ValueError(f"{name}: {part} examples; at least 1 is needed")
