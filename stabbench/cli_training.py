@@ -77,7 +77,7 @@ def tune(
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Search options of every variant on validation data, equally long for each; then run the winners on fresh seeds."""
+    """Search options of every variant on validation data, alike for each; then run the winners on fresh seeds."""
     from stabbench.search.tune import TuneOptions, tune_text
     from stabbench.search.tune import tune as run_tune
 
@@ -109,14 +109,17 @@ def _options(
     max_time: str | None,
     store: Path,
     out: Path | None,
-    **flags: bool,
+    *,
+    offline: bool,
+    fresh: bool,
+    smoke: bool,
 ) -> Any:
     from stabbench.planning.selection import seconds_of
     from stabbench.runner import RunOptions
 
     overrides = (*(set_ or ()), *([] if seeds is None else [f"seeds={seeds}"]))
     seconds = seconds_of(max_time) if max_time else None
-    return RunOptions(suite, overrides, None, jobs, seconds, store=store, out=out, **flags)
+    return RunOptions(suite, overrides, None, jobs, seconds, offline, fresh, smoke, store, out)
 
 
 def _print_json(content: Any) -> None:

@@ -19,8 +19,8 @@ FIGURES = (
 )
 HOW_READ = (
     "Stability margin: the largest value at which at most 10 % of the runs failed, with the Clopper-Pearson limits of "
-    "the true share there. Sensitivity: best mean score minus the mean over the grid, where a score below chance counts "
-    "as chance (after Wortsman et al. 2023). A failed run is a result: it is counted, never dropped."
+    "the true share there. Sensitivity: best mean score minus the mean over the grid, where a score below chance "
+    "counts as chance (after Wortsman et al. 2023). A failed run is a result: it is counted, never dropped."
 )
 
 
@@ -52,10 +52,7 @@ def write_page(document: Mapping[str, Any], path: Path) -> None:
 
 def headline(document: Mapping[str, Any]) -> str:
     """Return the sweep in a sentence or two: margins of all arms, and failed runs over the same grid."""
-    margins = [
-        f"{name} {UNKNOWN if found['margin']['value'] is None else significant(found['margin']['value'])}"
-        for name, found in document["variants"].items()
-    ]
+    margins = [f"{name} {_shown('margin', found['margin'])}" for name, found in document["variants"].items()]
     parts = [f"Stability margin of {document['over']}: {', '.join(margins)}."]
     for pair in document["comparisons"]:
         k, m = pair["failed"]
@@ -88,7 +85,7 @@ def sweep_text(document: Mapping[str, Any]) -> str:
         cells = [_count(document["variants"][name]["points"], index) for name in names]
         rows.append([f"{value:g}", *cells])
     for key, label in FIGURES:
-        rows.append([label, *(_shown(document["variants"][name][key]) for name in names)])
+        rows.append([label, *(_shown(key, document["variants"][name][key]) for name in names)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(names) + 1)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([headline(document), "", *lines, "", *notes(document)])
@@ -101,16 +98,19 @@ def _count(points: Sequence[Mapping[str, Any]], index: int) -> str:
     return f"{point['failed']}/{point['n']} failed, {fixed(point['mean'], 3)}"
 
 
-def _shown(figure: Mapping[str, Any]) -> str:
+def _shown(key: str, figure: Mapping[str, Any]) -> str:
+    """Return a figure: values of the option with three significant digits, scores with three decimals."""
     if figure["value"] is None:
         return UNKNOWN
-    shown = significant(figure["value"])
-    return f"{shown} at {figure['at']:g}" if figure["at"] not in (None, figure["value"]) else shown
+    if key in ("margin", "half_failure"):
+        return f"{figure['value']:.3g}"
+    place = "" if figure["at"] is None else f" at {figure['at']:g}"
+    return f"{fixed(figure['value'], 3)}{place}"
 
 
 def _figures(document: Mapping[str, Any]) -> Table:
     rows = [
-        [text_cell(name), *(Cell(_shown(arm[key]), arm[key]["value"]) for key, _ in FIGURES)]
+        [text_cell(name), *(Cell(_shown(key, arm[key]), arm[key]["value"]) for key, _ in FIGURES)]
         for name, arm in document["variants"].items()
     ]
     caption = f"Where each arm stands, over the same grid of {document['over']}"

@@ -47,7 +47,7 @@ class Range:
         Numbers have three significant digits; whole ones that fall together are given once.
         """
         if self.choices:
-            return list(self.choices)
+            return list(dict.fromkeys(self.choices))
         low, high = self.low or 0.0, self.high or 0.0
         shares = [index / (points - 1) for index in range(points)]
         if self.logarithmic:

@@ -79,7 +79,9 @@ class Study:
     trials before it, so that a search that is interrupted and goes on tries what an uninterrupted one would.
     """
 
-    def __init__(self, storage: Path, variant: str, space: Sequence[Range], own: dict[str, Any], trainings: int) -> None:
+    def __init__(
+        self, storage: Path, variant: str, space: Sequence[Range], own: dict[str, Any], trainings: int
+    ) -> None:
         optuna = require_optuna()
         storage.parent.mkdir(parents=True, exist_ok=True)
         backend = optuna.storages.journal.JournalFileBackend(str(storage))

@@ -84,7 +84,9 @@ def sweep(options: RunOptions, over: str, points: int) -> Sweep:
     found = [_read(outcome.folder, suite) for outcome in outcomes]
     document = {
         **describe(suite, option.key, values, [runs for runs, _ in found], _chance(suite, [m for _, m in found])),
-        "status": "complete" if all(o.exit_code == 0 for o in outcomes) and len(outcomes) == len(values) else "incomplete",
+        "status": "complete"
+        if all(o.exit_code == 0 for o in outcomes) and len(outcomes) == len(values)
+        else "incomplete",
         "smoke": options.smoke,
         "runs": [relative(outcome.folder.path) for outcome in outcomes],
         "report": relative(folder / "sweep.html"),
@@ -129,13 +131,13 @@ def _chance(suite: Suite, majorities: Sequence[float | None]) -> float:
     return 0.0 if suite.task.metric == "mcc" or not known else known[0]
 
 
-def describe(
-    suite: Suite, key: str, values: Sequence[float], runs: Sequence[Runs], chance: float
-) -> dict[str, Any]:
+def describe(suite: Suite, key: str, values: Sequence[float], runs: Sequence[Runs], chance: float) -> dict[str, Any]:
     """Return the sweep as JSON: per variant the points and the four figures, and the paired count of failed runs."""
     names = [arm.variant for arm in arms(suite)]
     shown = list(zip(values, runs, strict=False))
-    variants = {name: _variant([_point(value, found.get(name, {})) for value, found in shown], chance) for name in names}
+    variants = {
+        name: _variant([_point(value, found.get(name, {})) for value, found in shown], chance) for name in names
+    }
     return {
         "schema": 1,
         "suite": suite.name,

@@ -26,8 +26,10 @@ def changed(loaded: LoadedSuite, values: Mapping[str, Mapping[str, Any]], **fiel
 
 
 def bare(suite: Suite) -> dict[str, Any]:
-    """Return the fields that leave a suite its trainings and their accuracy: nothing is probed or compressed further."""
-    compare = Compare(reference=suite.compare.reference, primary=["accuracy", "train.failed"], level=suite.compare.level)
+    """Return the fields that leave a suite its trainings and their accuracy: no other probe, no compression."""
+    compare = Compare(
+        reference=suite.compare.reference, primary=["accuracy", "train.failed"], level=suite.compare.level
+    )
     fields: dict[str, Any] = {"probes": {"accuracy": {}}, "compressions": [], "compare": compare}
     # A gate rule may ask for what is not probed here.
     rules = type(suite).model_fields.get("gate")

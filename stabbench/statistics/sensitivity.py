@@ -68,7 +68,7 @@ class Reading:
 
 
 def stability_margin(points: Sequence[Point], tolerated: float = TOLERATED) -> Reading:
-    """Return the largest value at which at most `tolerated` of the runs failed, with Clopper-Pearson limits of the rate.
+    """Return the largest value at which at most `tolerated` of the runs failed, with Clopper-Pearson limits.
 
     The limits say what the true rate there may be: with 0 of 5 failed it may still be 52 %. Values below the margin at
     which more runs failed are named, since then the arm is not stable all the way up.

@@ -46,8 +46,8 @@ def sweep_curves(
         grid(lower)
         title = "Failed runs and scores over the grid, the same for every arm"
         text = (
-            f"Above: share of failed runs; the band is what counts as stable, up to {tolerated:.0%}. Below: one mark per "
-            f"run, lines are means; dashed: {metric} without learning. Values from {values[0]:g} to {values[-1]:g}."
+            f"Above: share of failed runs; the band is what counts as stable, up to {tolerated:.0%}. Below: one mark "
+            f"per run, lines are means; dashed: {metric} without learning. Values from {values[0]:g} to {values[-1]:g}."
             if values
             else "No run has finished."
         )
