@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,10 +24,10 @@ from stabbench.execution.job import Study, jobs_for
 from stabbench.execution.pool import Pool
 from stabbench.execution.progress import RunProgress
 from stabbench.execution.terminal import print_warnings
-from stabbench.planning.keys import finished, resolve
+from stabbench.planning.keys import resolve
 from stabbench.planning.plan import Plan, formula, make_plan
 from stabbench.planning.selection import selected, smoke
-from stabbench.store.cells import Store, StoredCell
+from stabbench.store.cells import Store
 from stabbench.store.environment import describe
 from stabbench.store.run_folder import RunFolder
 from stabbench.suite.fingerprint import uses_files
@@ -110,38 +109,6 @@ def run(options: RunOptions) -> Outcome:
     outcome = conclude(plan, store, folder, errors, interrupted=interrupted, smoke=options.smoke)
     folder.append({"event": "run-finished", "time": now(), "status": outcome.verdict["status"]})
     return outcome
-
-
-@dataclass(frozen=True)
-class Worked:
-    """Cells that were done or found, without a run around them.
-
-    Attributes:
-        cells: finished, by id.
-        errors: of those that ended in one, by id.
-        interrupted: whether the user stopped the work.
-    """
-
-    cells: dict[str, StoredCell]
-    errors: dict[str, dict[str, str]]
-    interrupted: bool
-
-
-def work_only(options: RunOptions) -> Worked:
-    """Do the cells of a suite and nothing more: no claims, no report; for searches, which read the cells themselves.
-
-    Raises:
-        ConfigurationError: the suite or the data is wrong; nothing was run.
-        AssetError: a model or data set cannot be had; nothing was run.
-    """
-    plan, store = plan_for(options)
-    errors: dict[str, dict[str, str]] = {}
-    interrupted = False
-    if plan.pending:
-        check_inputs(plan.loaded, offline=options.offline)
-        with tempfile.TemporaryDirectory(prefix="stabbench-") as folder:
-            interrupted = _work(options, plan, store, RunFolder(Path(folder)), errors)
-    return Worked(finished(plan.cells, store), errors, interrupted)
 
 
 def check_inputs(loaded: LoadedSuite, *, offline: bool) -> None:

@@ -25,10 +25,11 @@ from stabbench.planning.fingerprints import model_fingerprint
 from stabbench.planning.trials import Plugged, arms, labels, train_options
 from stabbench.planning.versions import ENGINE
 from stabbench.records import DENSE, finite
-from stabbench.runner import RunOptions, Worked, load, run, work_only
+from stabbench.runner import RunOptions, load, run
 from stabbench.search.ranges import Range, applies, read_range
 from stabbench.search.studies import Study, Trial
 from stabbench.search.variants import bare, changed, on_validation, seeds_apart
+from stabbench.search.work import Worked, work_only
 from stabbench.store.cells import Store, key_of
 from stabbench.suite.fingerprint import data_fingerprint
 from stabbench.suite.load import LoadedSuite

@@ -32,8 +32,11 @@ def bare(suite: Suite) -> dict[str, Any]:
     )
     fields: dict[str, Any] = {"probes": {"accuracy": {}}, "compressions": [], "compare": compare}
     # A gate rule may ask for what is not probed here.
-    rules = type(suite).model_fields.get("gate")
-    return fields if rules is None else {**fields, "gate": rules.get_default(call_default_factory=True)}
+    if rules := type(suite).model_fields.get("gate"):
+        fields["gate"] = rules.get_default(call_default_factory=True)
+    # Seeds that go on until a claim is decided: every value gets the fewest.
+    fewest = getattr(suite.seeds, "min", None)
+    return fields if fewest is None else {**fields, "seeds": fewest}
 
 
 def on_validation(data: Data) -> Data:

@@ -14,7 +14,7 @@ from stabbench.suite.claims import compare_problems, compression_labels, names_i
 from stabbench.suite.options import plugin_problems
 from stabbench.suite.problems import problems_of, shown
 from stabbench.suite.recipes import expanded, preset_problems
-from stabbench.suite.refusals import option_problems, refused_problems
+from stabbench.suite.refusals import option_problems, refused_problems, shared_problems
 from stabbench.suite.schema import BUILTIN_DATA, BUILTIN_MODELS, MOST_SEEDS, CrossedSeeds, Suite, TrainOptions
 from stabbench.suite.yaml_file import Document
 from stabbench.suite.yaml_nodes import KeyPath
@@ -27,6 +27,7 @@ def suite_problems(suite: Suite, document: Document) -> Iterator[Problem]:
     for kind, given in (("probes", suite.probes), ("monitors", suite.monitors)):
         for name, options in given.items():
             yield from plugin_problems(kind, name, options, (kind, name), document)
+    yield from shared_problems(suite, document)
     yield from _compression_problems(suite, document)
     yield from _seed_problems(suite, document)
     yield from _source_problems(suite, document)

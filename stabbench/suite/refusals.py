@@ -32,15 +32,21 @@ def validation_needed(option: str) -> str:
 def option_problems(suite: Suite, train: TrainOptions, path: KeyPath, document: Document) -> Iterator[Problem]:
     """Yield what a variant's training options ask for and the suite's data does not have."""
     option = train.looks_at_validation
-    if option is not None and suite.data.validation is None:
-        own = document.value((*path, option)) is not None
-        yield document.problem((*path, option) if own else ("train", option), validation_needed(option))
+    if option is not None and suite.data.validation is None and option != suite.train.looks_at_validation:
+        yield document.problem((*path, option), validation_needed(option))
     overrides = document.value(path)
     if train.match_compute and isinstance(overrides, Mapping) and overrides.get("match_compute"):
         for key in ("epochs", "max_steps"):
             if overrides.get(key) is not None:
                 message = f"match_compute decides the number of steps, from the reference's; leave '{key}' out here"
                 yield document.problem((*path, key), message)
+
+
+def shared_problems(suite: Suite, document: Document) -> Iterator[Problem]:
+    """Yield what the suite's own training options ask for and its data does not have, once for all variants."""
+    option = suite.train.looks_at_validation
+    if option is not None and suite.data.validation is None:
+        yield document.problem(("train", option), validation_needed(option))
 
 
 def refused_problems(names: Sequence[str], train: TrainOptions, path: KeyPath, document: Document) -> Iterator[Problem]:

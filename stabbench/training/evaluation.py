@@ -18,7 +18,7 @@ from stabbench.data.example import Example
 from stabbench.models.batch import Batch
 from stabbench.models.encoding import collate, encode_texts
 from stabbench.stabilizers.base import Schedule
-from stabbench.suite.schema import EarlyStopping, TrainOptions
+from stabbench.suite.train_options import EarlyStopping, TrainOptions
 from stabbench.training.schedules import PlateauSchedule
 
 BATCH = 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from stabbench.stabilizers.base import Schedule
-from stabbench.suite.schema import Plateau, TrainOptions
+from stabbench.suite.train_options import Plateau, TrainOptions
 
 
 def steps_of(train: TrainOptions, examples: int) -> int:

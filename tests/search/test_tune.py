@@ -17,9 +17,10 @@ from stabbench.errors import ConfigurationError
 from stabbench.planning.cells import cells
 from stabbench.planning.selection import selected
 from stabbench.records import Measurement
-from stabbench.runner import RunOptions, Worked, load
+from stabbench.runner import RunOptions, load
 from stabbench.search import studies, tune
 from stabbench.search.tune import TuneOptions, tune_text
+from stabbench.search.work import Worked
 
 BEST = {"baseline": 2e-3, "stabilized": 6e-3}
 Score = Callable[[str, float, str], float | None]

@@ -15,7 +15,7 @@ from stabbench.data.example import Dataset, Example
 from stabbench.models.loading import load_subject
 from stabbench.seeding import TrialSeeds
 from stabbench.suite.refusals import refusals
-from stabbench.suite.schema import OptimizerName, ScheduleName, TrainOptions
+from stabbench.suite.train_options import OptimizerName, ScheduleName, TrainOptions
 from stabbench.training.fine_tune import fine_tune
 from stabbench.training.request import TrainRequest
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from stabbench.suite.schema import EarlyStopping, Plateau
+from stabbench.suite.train_options import EarlyStopping, Plateau
 from stabbench.training.evaluation import Evaluations, Scores, Validation
 from stabbench.training.schedules import PlateauSchedule
 

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from stabbench.models.anatomy import anatomy
 from stabbench.models.loading import load_pretrained
 from stabbench.seeding import TrialSeeds
-from stabbench.suite.schema import OptimizerName, TrainOptions
+from stabbench.suite.train_options import OptimizerName, TrainOptions
 from stabbench.training.optimizers import build_optimizer, check_groups, parameter_groups, set_learning_rates
 from stabbench.training.schedule_free import evaluation_weights, settle
 

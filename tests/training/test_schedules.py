@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from stabbench.suite.schema import Plateau, ScheduleName, TrainOptions
+from stabbench.suite.train_options import Plateau, ScheduleName, TrainOptions
 from stabbench.training.schedules import PlateauSchedule, base_schedule, steps_of
 
 
