@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from stabbench.suite.strict import Strict
+from stabbench.suite.strict import Strict as Strict
 from stabbench.suite.train_options import TrainOptions as TrainOptions
 
 Options = dict[str, Any]

@@ -95,7 +95,7 @@ class Loop:
         # Before `prepare_model`, so that the paths are those of the unwrapped model.
         self.embedding_gradient = EmbeddingGradient(self.anatomy.word_embeddings)
         self.dropout = MatchedDropout(self.model, self.seeds)
-        self.passes = PassCounter(self.model)
+        self.passes = PassCounter(self.model, self.anatomy.blocks[-1])
         for stabilizer in self.stabilizers:
             stabilizer.prepare_model(self.model, self.anatomy, self.seeds, steps)
         self.schedule, self.optimizer = self._optimizer(steps)
@@ -165,7 +165,7 @@ class Loop:
             batch = stabilizer.transform_batch(batch, step)
         self.optimizer.zero_grad(set_to_none=True)
         micro_batches = [part.to(self.accelerator.device) for part in batch.parts(self.train.accumulation)]
-        with self.embedding_gradient.collected():
+        with self.embedding_gradient.collected(), self.passes.counting():
             objective = self._backward(micro_batches, step)(0)
         with_gradient = [p for p in self.parameters if p.grad is not None]
         raw = self._norms()
