@@ -27,7 +27,7 @@ from stabbench.training.fine_tune import fine_tune
 from stabbench.training.request import TrainRequest
 
 MODEL, DATA = "builtin:minilm-l6", "builtin:rotten-tomatoes"
-ROUNDS, STEPS, BATCH, LENGTH = 3, 8, 16, 64
+ROUNDS, STEPS, BATCH, LENGTH = 3, 6, 16, 64
 
 
 def trained(name: str, data: Dataset) -> dict[str, float]:

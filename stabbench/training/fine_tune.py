@@ -135,8 +135,8 @@ def _training_numbers(trained: Trained, seconds: float, reason: str | None) -> l
         Measurement("train.seconds", seconds, "seconds", "lower", n_used=n, n_planned=n),
         Measurement("train.steps_per_second", n / seconds, "steps/s", "higher", n_used=n),
         Measurement("train.step_seconds", trained.step_seconds / n, "seconds", "lower", n_used=n),
-        Measurement("train.forward_passes", trained.forwards / n, "passes/step", "neither", n_used=n),
-        Measurement("train.backward_passes", trained.backwards / n, "passes/step", "neither", n_used=n),
+        Measurement("train.forward_passes", trained.forwards / n, "passes/step", "lower", n_used=n),
+        Measurement("train.backward_passes", trained.backwards / n, "passes/step", "lower", n_used=n),
         Measurement("train.peak_memory", float(_peak_bytes()), "bytes", "lower"),
     ]
 

@@ -24,7 +24,7 @@ def made(details: dict[str, dict[str, Any]] | None = None, measured: bool = True
             n = STEPS[variant]
             numbers = [Measurement("train.step_seconds", seconds, "seconds", "lower", n_used=n)]
             for kind, value in zip(("forward", "backward"), PASSES[variant], strict=True):
-                numbers.append(Measurement(f"train.{kind}_passes", value, "passes/step", "neither", n_used=n))
+                numbers.append(Measurement(f"train.{kind}_passes", value, "passes/step", "lower", n_used=n))
             rows += [Row(variant, seed, DENSE, "train", number) for number in numbers]
     cells = {name: SimpleNamespace(details=content) for name, content in (details or {}).items()}
     suite = {"compare": {"reference": "baseline"}, "variants": {name: {} for name in SECONDS}}
