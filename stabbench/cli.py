@@ -13,6 +13,7 @@ from stabbench import cli_diagnosis
 from stabbench.cli_gate import Inconclusive, checked_inconclusive
 from stabbench.cli_gate import app as gate_app
 from stabbench.cli_runs import app as runs_app
+from stabbench.cli_training import app as training_app
 from stabbench.errors import ConfigurationError, StabbenchError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(gate_app)
 app.add_typer(runs_app)
+app.add_typer(training_app)
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="a suite file, or the name of a shipped suite")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override a value of the suite")]

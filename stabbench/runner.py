@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -35,6 +35,7 @@ from stabbench.records import Cell
 from stabbench.store.cells import Store
 from stabbench.store.environment import describe
 from stabbench.store.run_folder import RunFolder
+from stabbench.suite.fingerprint import uses_files
 from stabbench.suite.load import LoadedSuite, load_suite
 
 DEFAULT_STORE = Path(".stabbench/store")
@@ -56,6 +57,7 @@ class RunOptions:
         store: folder of cells.
         out: run folder; None: ``runs/<UTC>-<suite>``.
         inconclusive: what an undecided gate rule does: ``fail`` exits 5, ``warn`` says so, ``pass`` is silent.
+        adapt: changes the loaded suite, for studies that run it with other values.
     """
 
     suite: str = "quick"
@@ -69,12 +71,15 @@ class RunOptions:
     store: Path = DEFAULT_STORE
     out: Path | None = None
     inconclusive: Inconclusive = "warn"
+    adapt: Callable[[LoadedSuite], LoadedSuite] | None = None
 
 
 def load(options: RunOptions) -> LoadedSuite:
     """Load the suite that the options name, made tiny for ``--smoke``."""
     loaded = load_suite(options.suite, options.overrides)
-    return smoke(loaded) if options.smoke else loaded
+    if options.smoke:
+        loaded = smoke(loaded)
+    return loaded if options.adapt is None else options.adapt(loaded)
 
 
 def plan_for(options: RunOptions) -> tuple[Plan, Store]:
@@ -163,7 +168,8 @@ def check_data(loaded: LoadedSuite) -> str:
     from stabbench.models.sources import asset_folder
 
     absent = [name for name in missing(loaded.suite) if name == loaded.suite.data.source]
-    if absent or (loaded.suite.data.source or "").startswith("hub:"):
+    from_hub = (loaded.suite.data.source or "").startswith("hub:") and not uses_files(loaded.suite.data)
+    if absent or from_hub:
         return f"data not checked: {loaded.suite.data.source} is not on this machine (stabbench fetch)"
     data = load_dataset(loaded.suite.data, loaded.suite.task, loaded.path.parent, asset_folder)
     sizes = f"{len(data.train)} training, {len(data.validation)} validation, {len(data.test)} test examples"

@@ -27,14 +27,23 @@ def load_dataset(data: Data, task: Task, suite_folder: Path, asset: Asset) -> Da
     Limits take the first N of a fixed shuffle: examples ordered by a hash of their texts and label, so that neither the
     row order of the file nor a longer file changes which come first.
 
+    With ``measure_on: validation`` the test split is not read, and `test` holds the validation examples.
+
     Raises:
         ConfigurationError: rows are bad, a split is empty or too small, a label stands only in the test split, or there
             is only one class.
     """
     train, validation, test = _splits(data, suite_folder, asset)
-    classes = _classes(train, None if data.validation is None else validation, test)
+    named = {"train": train, "test": test, "validation": validation}
+    if data.validation is None:
+        del named["validation"]
+    if data.measure_on == "validation":
+        # The test split was not read: what is measured is the validation split.
+        del named["test"]
+        test = validation
+    classes = _classes(named, data.measure_on)
     splits = [_examples(rows, classes) for rows in (train, validation, test)]
-    warnings = _warnings({"train": train, "validation": validation, "test": test})
+    warnings = _warnings(named)
     return Dataset(splits[0], splits[1], splits[2], tuple(classes), _fingerprint(splits), warnings)
 
 
@@ -44,7 +53,8 @@ def _splits(data: Data, suite_folder: Path, asset: Asset) -> tuple[Rows, Rows, R
     assert data.source is not None
     pools = _source_pools(data, asset)
     train = _limited(pools[0], _count(data.train), "train", data.source)
-    test = _limited(pools[2], _count(data.test), "test", data.source)
+    read_test = data.measure_on == "test"
+    test = _limited(pools[2], _count(data.test), "test", data.source) if read_test else []
     if isinstance(data.validation, Fraction):
         train, validation = _split_off(train, data.validation.fraction)
     else:
@@ -72,9 +82,11 @@ def _source_pools(data: Data, asset: Asset) -> tuple[Rows, Rows, Rows]:
 
 def _file_splits(data: Data, suite_folder: Path) -> tuple[Rows, Rows, Rows]:
     parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    if data.measure_on == "validation":
+        del parts["test"]
     splits = {name: part for name, part in parts.items() if isinstance(part, SplitFile)}
     problems = _file_problems(data, splits, suite_folder)
-    read: dict[str, Rows] = {"validation": []}
+    read: dict[str, Rows] = {"validation": [], "test": []}
     # Ids begin with the file's stem, or with the split's name where two files have the same stem.
     stems = Counter(Path(split.path).stem for split in splits.values())
     for name, split in splits.items():
@@ -143,9 +155,12 @@ def _share(row: RawRow) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _classes(train: Rows, validation: Rows | None, test: Rows) -> list[str]:
-    """Return the labels, sorted (numbers by value), after every check; `validation` is None if none was asked for."""
-    splits = {"train": train, "test": test, **({} if validation is None else {"validation": validation})}
+def _classes(splits: Mapping[str, Rows], measured: str) -> list[str]:
+    """Return the labels, sorted (numbers by value), after every check of the splits that were asked for, by name.
+
+    `measured` names the split that is measured: there too one class alone says nothing.
+    """
+    train = splits["train"]
     problems = [f"data.{name}: the split is empty; ask for more examples" for name, rows in splits.items() if not rows]
     known = Counter(row.label for _, row in train)
     for name, rows in splits.items():
@@ -159,7 +174,7 @@ def _classes(train: Rows, validation: Rows | None, test: Rows) -> list[str]:
                 f"data.{name}: label '{label}' stands on {len(ids)} of its examples (first: {ids[0]}) and on none of "
                 f"train (train has {seen}); is it misspelt, or is the training split too small or cut off by 'limit'?"
             )
-    for name in ("train", "test"):
+    for name in ("train", measured):
         labels = {row.label for _, row in splits[name]}
         if len(labels) == 1:
             problems.append(
@@ -176,7 +191,8 @@ def _classes(train: Rows, validation: Rows | None, test: Rows) -> list[str]:
 def _warnings(splits: Mapping[str, Rows]) -> tuple[str, ...]:
     """Return what is allowed but doubtful: texts shared between splits, a text of train with two labels."""
     found = []
-    texts = {name: {(row.text, row.pair) for _, row in rows} for name, rows in splits.items()}
+    names = ("train", "validation", "test")
+    texts = {name: {(row.text, row.pair) for _, row in splits.get(name, [])} for name in names}
     for first, second in (("train", "test"), ("validation", "test"), ("train", "validation")):
         if shared := len(texts[first] & texts[second]):
             found.append(f"{shared} text{'s stand' if shared > 1 else ' stands'} in {first} and in {second}")

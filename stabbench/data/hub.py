@@ -14,6 +14,8 @@ Pool = list[tuple[str, RawRow]]
 def hub_rows(data: Data) -> tuple[Pool, Pool, Pool]:
     """Return the pools (train, validation, test) of ``hub:OWNER/NAME`` (or of a local folder in its place).
 
+    A data set of several parts has the part after a colon: ``hub:nyu-mll/glue:sst2``.
+
     The hub's `train` and `validation` are taken as they are; where `test` is missing or has no labels (−1), the hub's
     `validation` is the test pool and the validation pool is empty.
 
@@ -23,9 +25,9 @@ def hub_rows(data: Data) -> tuple[Pool, Pool, Pool]:
     """
     import datasets
 
-    name = (data.source or "").removeprefix("hub:")
+    name, _, part = (data.source or "").removeprefix("hub:").partition(":")
     try:
-        found = datasets.load_dataset(name, revision=data.revision)
+        found = datasets.load_dataset(name, part or None, revision=data.revision)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise AssetError(

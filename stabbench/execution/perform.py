@@ -21,6 +21,7 @@ from stabbench.execution.job import Job, Study
 from stabbench.models.loading import load_subject
 from stabbench.models.sources import asset_folder, model_source
 from stabbench.models.subject import Subject
+from stabbench.planning.compute import Compute
 from stabbench.planning.keys import cell_key
 from stabbench.probes.base import Context, Member
 from stabbench.records import DENSE, Cell, Row
@@ -136,6 +137,7 @@ class _Work:
                 seeds=TrialSeeds.parse(cell.seed),
                 metric=self.study.task.metric,
                 folder=folder,
+                compute=Compute(**options["compute"]) if "compute" in options else None,
             )
         )
 

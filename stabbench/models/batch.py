@@ -35,6 +35,27 @@ class Batch:
         given = {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
         return given if self.token_type_ids is None else {**given, "token_type_ids": self.token_type_ids}
 
+    def parts(self, count: int) -> list[Batch]:
+        """Return the batch cut into up to `count` batches of consecutive rows, each padded to its own longest text.
+
+        Fewer come out where there are fewer rows. With `count` 1 the batch itself is returned.
+        """
+        if count == 1:
+            return [self]
+        size = -(-len(self) // count)
+        return [self._rows(start, start + size) for start in range(0, len(self), size)]
+
+    def _rows(self, start: int, stop: int) -> Batch:
+        width = int(self.attention_mask[start:stop].sum(dim=1).max())
+        segments = self.token_type_ids
+        return Batch(
+            input_ids=self.input_ids[start:stop, :width],
+            attention_mask=self.attention_mask[start:stop, :width],
+            token_type_ids=None if segments is None else segments[start:stop, :width],
+            labels=None if self.labels is None else self.labels[start:stop],
+            examples=self.examples[start:stop],
+        )
+
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`."""
         tensors = ("input_ids", "attention_mask", "token_type_ids", "labels")

@@ -58,6 +58,7 @@ def _train_cell(study: _Study, arm: Arm, seed: str) -> Cell:
         "train": arm.train.model_dump(),
         "stabilizers": [{item.name: dict(item.options)} for item in arm.stabilizers],
         "monitors": {item.name: dict(item.options) for item in monitors},
+        **_compute(arm),
     }
     static = {
         **study.shared,
@@ -68,6 +69,7 @@ def _train_cell(study: _Study, arm: Arm, seed: str) -> Cell:
         "monitors": [item.for_key() for item in monitors],
         "libraries": libraries(*_packages(arm)),
         **_used_by_stabilizers(arm),
+        **_compute(arm),
     }
     return Cell(train_id(arm.variant, seed), "train", arm.variant, seed, DENSE, "train", options, (), static)
 
@@ -84,6 +86,11 @@ def _used_by_stabilizers(arm: Arm) -> dict[str, Any]:
     for item in arm.stabilizers:
         used |= _used_versions(item, registry.card("stabilizers", item.name).traits["uses"])
     return {"uses": used} if used else {}
+
+
+def _compute(arm: Arm) -> dict[str, Any]:
+    """Return what a matched arm may spend, for its options and its key; empty for other arms."""
+    return {} if arm.compute is None else {"compute": arm.compute.as_dict()}
 
 
 def _probe_cells(study: _Study, arm: Arm, seed: str) -> Iterator[Cell]:

@@ -72,12 +72,24 @@ def smoke(loaded: LoadedSuite) -> LoadedSuite:
     smaller = suite.model_copy(
         update={
             "model": Model(name="builtin:tiny"),
-            "data": Data(source="builtin:tiny", train=SMOKE_EXAMPLES, test=SMOKE_EXAMPLES),
+            "data": _small_data(suite.data),
             "seeds": SMOKE_SEEDS,
             "probes": probes,
         }
     )
     return replace(loaded, suite=smaller)
+
+
+def _small_data(data: Data) -> Data:
+    """Return tiny data with the splits that the suite has."""
+    validation = None if data.validation is None else SMOKE_EXAMPLES
+    return Data(
+        source="builtin:tiny",
+        train=SMOKE_EXAMPLES,
+        validation=validation,
+        test=SMOKE_EXAMPLES,
+        measure_on=data.measure_on,
+    )
 
 
 def _small(probe: str) -> dict[str, int]:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from stabbench import registry
+from stabbench.planning.compute import Compute, compute_for, declared_passes
 from stabbench.store.environment import best_precision
 from stabbench.suite.load import seed_labels
 from stabbench.suite.schema import Suite, TrainOptions
 
 # Training options that change what a random stream gives; matching must not demand equality of that stream then.
-STREAMS_OF_OPTIONS: Mapping[str, str] = {"batch_size": "order", "max_length": "order"}
+STREAMS_OF_OPTIONS: Mapping[str, str] = {
+    "batch_size": "order", "max_length": "order", "accumulation": "dropout",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Arm:
         stabilizers: in suite order.
         changed_streams: random streams that its stabilizers or options declare as changed against the reference.
         changed_weights: True where the weights before `prepare_model` may differ from the reference's.
+        passes: declared (forward, backward) passes per step.
+        compute: what it may spend, where it is matched to the reference's passes.
     """
 
     variant: str
@@ -57,6 +62,8 @@ class Arm:
     stabilizers: tuple[Plugged, ...]
     changed_streams: frozenset[str]
     changed_weights: bool
+    passes: tuple[float, float] = (1.0, 1.0)
+    compute: Compute | None = None
 
 
 def arms(suite: Suite) -> tuple[Arm, ...]:
@@ -64,7 +71,8 @@ def arms(suite: Suite) -> tuple[Arm, ...]:
     reference = suite.compare.reference
     ordered = sorted(suite.variants, key=lambda name: name != reference)
     base = train_options(suite, ordered[0])
-    return tuple(_arm(suite, name, base) for name in ordered)
+    base_passes = sum(declared_passes((item.name, item.options) for item in _plugged(suite, ordered[0])))
+    return tuple(_arm(suite, name, base, base_passes) for name in ordered)
 
 
 def train_options(suite: Suite, variant: str) -> TrainOptions:
@@ -74,16 +82,23 @@ def train_options(suite: Suite, variant: str) -> TrainOptions:
     return options.model_copy(update={"precision": best_precision()}) if options.precision == "auto" else options
 
 
-def _arm(suite: Suite, name: str, base: TrainOptions) -> Arm:
+def _plugged(suite: Suite, variant: str) -> tuple[Plugged, ...]:
+    given = [(key, value) for entry in suite.variants[variant].stabilizers for key, value in entry.items()]
+    return tuple(Plugged.of("stabilizers", key, options) for key, options in given)
+
+
+def _arm(suite: Suite, name: str, base: TrainOptions, base_passes: float) -> Arm:
     train = train_options(suite, name)
-    given = [(key, value) for entry in suite.variants[name].stabilizers for key, value in entry.items()]
-    stabilizers = tuple(Plugged.of("stabilizers", key, options) for key, options in given)
+    stabilizers = _plugged(suite, name)
     traits = [registry.card("stabilizers", item.name).traits for item in stabilizers]
     streams = {stream for item in traits for stream in item.get("streams", ())}
     streams |= {s for option, s in STREAMS_OF_OPTIONS.items() if getattr(train, option) != getattr(base, option)}
     # A batch of other examples has other dropout masks.
     streams |= {"dropout"} if "order" in streams else set()
-    return Arm(name, train, stabilizers, frozenset(streams), any(item.get("weights", False) for item in traits))
+    passes = declared_passes((item.name, item.options) for item in stabilizers)
+    compute = compute_for(train, sum(passes), base, base_passes)
+    changed = any(item.get("weights", False) for item in traits)
+    return Arm(name, train, stabilizers, frozenset(streams), changed, passes, compute)
 
 
 def chain(compression: str | list[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from stabbench.report.cost import checkpoint_notes, training_cost
 from stabbench.report.data import Cell, Section, Table
 from stabbench.report.figures.gradients import gradient_maps, probe_curves
 from stabbench.report.figures.seeds import paired_differences, seed_strip
@@ -35,7 +36,8 @@ def training(source: Source, verdict: Mapping[str, Any]) -> Section | None:
         "Training over seeds",
         f"{counts}. A failed run ended at the majority class or in NaN; it is a result, counted and never dropped.",
         drawings,
-        [_before_after(source), _stability(source)],
+        [_before_after(source), _stability(source), *training_cost(source)],
+        notes=checkpoint_notes(source),
     )
 
 

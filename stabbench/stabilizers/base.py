@@ -118,6 +118,8 @@ class Stabilizer(Plugin):
         reshapes: True where it replaces or wraps modules while training lasts.
         package: package that it needs beside the core's; the extra that installs it has the same name.
         uses: option that names plug-ins → kind of those plug-ins; their versions become part of the key.
+        passes: forward and backward passes per step, as formulas over the options (`planning.compute.evaluate`).
+        refuses: what it cannot work with → why: another stabilizer's name, or a training option as ``option=value``.
     """
 
     null: ClassVar[Mapping[str, object]]
@@ -127,6 +129,8 @@ class Stabilizer(Plugin):
     reshapes: ClassVar[bool] = False
     package: ClassVar[str | None] = None
     uses: ClassVar[Mapping[str, str]] = {}
+    passes: ClassVar[tuple[str, str]] = ("1", "1")
+    refuses: ClassVar[Mapping[str, str]] = {}
 
     #: Hooks that only one stabilizer of a variant may override.
     EXCLUSIVE: ClassVar[frozenset[str]] = frozenset({"wrap_optimizer", "wrap_backward"})
@@ -138,7 +142,7 @@ class Stabilizer(Plugin):
 
     @classmethod
     def traits(cls) -> dict[str, Any]:
-        """Return the hooks, what only one may own, what matching must not demand, and what is needed and used."""
+        """Return the overridden hooks, what only one may own, what matching must not demand, cost, needs, refusals."""
         hooks = [name for name in cls.HOOKS if getattr(cls, name) is not getattr(Stabilizer, name)]
         return {
             "hooks": hooks,
@@ -148,6 +152,8 @@ class Stabilizer(Plugin):
             "weights": cls.weights,
             "package": cls.package,
             "uses": dict(cls.uses),
+            "passes": list(cls.passes),
+            "refuses": dict(cls.refuses),
         }
 
     def plan(self, train: TrainOptions) -> TrainOptions:

@@ -30,6 +30,7 @@ class Fgm(Stabilizer):
     pitfalls = "the adversarial pass has its own dropout masks; raw gradient norms are of the sum, about twice as large"
     null = {"epsilon": 0.0}
     owns = frozenset({"the search over embeddings"})
+    passes = ("2 if epsilon else 1", "2 if epsilon else 1")
 
     epsilon: Annotated[float, Field(ge=0, description="ε: L2 length of δ per example; 0: no adversarial pass")] = 1.0
 

@@ -40,6 +40,7 @@ class Freelb(Stabilizer):
     )
     null = {"steps": 0}
     streams = frozenset({"extra"})
+    passes = ("steps if steps else 1", "steps if steps else 1")
 
     steps: Annotated[int, Field(ge=0, description="K: passes that are averaged; 0: plain training")] = 3
     step_size: Annotated[float, Field(ge=0, description="α: L2 length of one ascent step per example")] = 0.1

@@ -41,6 +41,7 @@ class Lnsr(Stabilizer):
     )
     null = {"weight": 0.0}
     streams = frozenset({"extra"})
+    passes = ("2 if weight else 1", "2 if weight else 1")
 
     weight: Annotated[float, Field(ge=0, description="λ: weight of the penalty; 0: plain training")] = 1.0
     noise: Annotated[float, Field(gt=0, description="s: length of the noise relative to the hidden state's")] = 0.05

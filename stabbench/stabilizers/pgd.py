@@ -41,6 +41,7 @@ class Pgd(Stabilizer):
         "robustness to words"
     )
     null = {"epsilon": 0.0}
+    passes = ("steps + 1 if epsilon else 1", "steps + 1 if epsilon else 1")
 
     epsilon: Annotated[float, Field(ge=0, description="ε: largest L2 length of δ per example; 0: plain training")] = 1.0
     steps: Annotated[int, Field(ge=1, description="K: ascent steps")] = 3

@@ -40,6 +40,7 @@ class R3f(Stabilizer):
     )
     null = {"weight": 0.0}
     streams = frozenset({"extra"})
+    passes = ("2 if weight else 1", "2 if weight else 1")
 
     weight: Annotated[float, Field(ge=0, description="λ: weight of the divergence; 0: plain training")] = 1.0
     epsilon: Annotated[float, Field(gt=0, description="ε: bound or standard deviation of the noise")] = 1e-5

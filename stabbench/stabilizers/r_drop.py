@@ -26,6 +26,7 @@ class RDrop(Stabilizer):
     )
     pitfalls = "does nothing without dropout; α = 0 still averages two dropout masks"
     null = {"alpha": 0.0}
+    passes = ("2", "2")
 
     alpha: Annotated[float, Field(ge=0, description="α: weight of the divergence")] = 1.0
     legacy_bug: Annotated[

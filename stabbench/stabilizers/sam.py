@@ -42,6 +42,7 @@ class Sam(Stabilizer):
         "second gradient only, and raw norms are of it. ρ of the adaptive form is about ten times as large (0.5 to 2)"
     )
     null = {"rho": 0.0}
+    passes = ("2 - start if rho else 1", "2 - start if rho else 1")
 
     rho: Annotated[float, Field(ge=0, description="ρ: L2 length of the way up, over all weights; 0: no ascent")] = 0.05
     adaptive: Annotated[bool, Field(description="measure lengths relative to the weights (ASAM)")] = False

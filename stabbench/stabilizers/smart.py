@@ -51,6 +51,7 @@ class Smart(Stabilizer):
     null = {"weight": 0.0, "proximal": 0.0}
     streams = frozenset({"extra"})
     owns = frozenset({"the search over embeddings"})
+    passes = ("1 + (2 if weight else 0) + (1 if proximal else 0)", "3 if weight else 1")
 
     weight: Annotated[float, Field(ge=0, description="λ: weight of the smoothness term; 0: none")] = 1.0
     epsilon: Annotated[float, Field(gt=0, description="ε: largest change of each number of the embeddings")] = 1e-5

@@ -57,6 +57,8 @@ class WordAdversarial(Stabilizer):
     streams = frozenset({"augmentation", "dropout"})
     owns = frozenset({"the training texts"})
     uses = {"kinds": "perturbations"}
+    # In evaluation mode too, after the clean epochs, for texts of up to `fewest / words` words.
+    passes = ("1 + share * (1 + fewest * candidates)", "1 + share")
 
     share: Annotated[float, Field(ge=0, le=1, description="q: share of the examples attacked in each epoch")] = 0.2
     clean_epochs: Annotated[int, Field(ge=0, description="epochs before the first attack")] = 1

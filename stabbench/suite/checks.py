@@ -16,6 +16,8 @@ from stabbench.suite.claims import compare_problems, compression_labels, names_i
 from stabbench.suite.gate import gate_problems
 from stabbench.suite.options import plugin_problems
 from stabbench.suite.problems import problems_of, shown
+from stabbench.suite.recipes import expanded, preset_problems
+from stabbench.suite.refusals import option_problems, refused_problems, shared_problems
 from stabbench.suite.schema import (
     BUILTIN_DATA,
     BUILTIN_MODELS,
@@ -37,6 +39,7 @@ def suite_problems(suite: Suite, document: Document) -> Iterator[Problem]:
     for kind, given in (("probes", suite.probes), ("monitors", suite.monitors)):
         for name, options in given.items():
             yield from plugin_problems(kind, name, options, (kind, name), document)
+    yield from shared_problems(suite, document)
     yield from _compression_problems(suite, document)
     yield from _seed_problems(suite, document)
     yield from _source_problems(suite, document)
@@ -54,6 +57,11 @@ def suite_warnings(suite: Suite, document: Document) -> Iterator[Problem]:
         yield document.problem(["seeds"], "fewer than 3 seeds: claims about robustness will be 'not comparable'")
     if len(suite.variants) == 1:
         yield document.problem(["variants"], "one variant: nothing is compared, only measured")
+    for name, variant in suite.variants.items():
+        train = _merged(suite, expanded(variant).train)
+        if train is not None and train.optimizer == "schedule_free" and train.schedule != "constant":
+            message = f"schedule_free takes the place of a falling rate; with '{train.schedule}' it falls twice"
+            yield document.problem(["variants", name], f"{message}. Set schedule: constant")
 
 
 def seed_labels(suite: Suite) -> list[str]:
@@ -75,8 +83,9 @@ def _variant_problems(suite: Suite, name: str, document: Document) -> Iterator[P
     path: KeyPath = ("variants", name)
     if not name or any(char in name for char in "/@:,*\x00") or name != name.strip():
         yield document.problem(path, f"the variant's name {shown(name)} must not be empty nor hold any of / @ : , *")
-    yield from _train_problems(suite, variant.train, (*path, "train"), document)
-    names: list[str] = []
+    recipe = expanded(variant)
+    yield from preset_problems(variant, path, document)
+    yield from _train_problems(suite, recipe.train, (*path, "train"), document)
     for index, entry in enumerate(variant.stabilizers):
         where = (*path, "stabilizers", index)
         if len(entry) != 1:
@@ -84,10 +93,14 @@ def _variant_problems(suite: Suite, name: str, document: Document) -> Iterator[P
                 where, "each item must have one key, the stabilizer's name: {warmup: {fraction: 0.1}}"
             )
         for stabilizer, options in entry.items():
-            names.append(stabilizer)
             yield from plugin_problems("stabilizers", stabilizer, options, (*where, stabilizer), document)
             yield from _package_problems(stabilizer, (*where, stabilizer), document)
-    yield from _pair_problems(names, (*path, "stabilizers"), document)
+    names = [stabilizer for entry in recipe.stabilizers for stabilizer in entry]
+    where = (*path, "stabilizers") if variant.stabilizers else path
+    yield from _pair_problems(names, where, document)
+    if (train := _merged(suite, recipe.train)) is not None:
+        yield from option_problems(suite, train, (*path, "train"), document)
+        yield from refused_problems(names, train, where, document)
 
 
 def _train_problems(suite: Suite, overrides: Mapping[str, Any], path: KeyPath, document: Document) -> Iterator[Problem]:
@@ -103,6 +116,14 @@ def _package_problems(name: str, path: KeyPath, document: Document) -> Iterator[
     package = registry.card("stabilizers", name).traits["package"] if name in registry.names("stabilizers") else None
     if package is not None and find_spec(package) is None:
         yield document.problem(path, f"'{name}' needs the package '{package}': pip install stabbench[{package}]")
+
+
+def _merged(suite: Suite, overrides: Mapping[str, Any]) -> TrainOptions | None:
+    """Return a variant's training options, or None where they are wrong in themselves."""
+    try:
+        return TrainOptions.model_validate({**suite.train.model_dump(), **overrides})
+    except ValidationError:
+        return None
 
 
 def _pair_problems(names: list[str], path: KeyPath, document: Document) -> Iterator[Problem]:

@@ -13,6 +13,8 @@ from stabbench.suite.schema import Data, SplitFile
 
 READER = 1
 """Raised whenever the same bytes would be read to other examples or other splits."""
+UNREAD = {"test": {"measure_on"}, "validation": {"test"}}
+"""Split that is measured → options that change no example: a test split that is not read is no part of the hash."""
 
 
 def uses_files(data: Data) -> bool:
@@ -31,10 +33,11 @@ def data_fingerprint(data: Data, suite_folder: Path) -> str:
 
     A missing file gives a fingerprint too (of its absence): the run that needs it reports it with its place.
     """
-    options = data.model_dump(exclude={"root"})
+    options = data.model_dump(exclude={"root", *UNREAD[data.measure_on]})
     content: dict[str, Any] = {"reader": READER, "options": options}
     if uses_files(data):
         splits = {"train": data.train, "validation": data.validation, "test": data.test}
+        splits = {name: split for name, split in splits.items() if name in options}
         files = {name: split for name, split in splits.items() if isinstance(split, SplitFile)}
         content["options"] = {**options, "source": None}
         for name in files:

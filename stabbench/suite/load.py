@@ -16,6 +16,7 @@ from stabbench.errors import ConfigurationError, Problem
 from stabbench.registry import PACKAGE
 from stabbench.suite.checks import seed_labels, suite_problems, suite_warnings
 from stabbench.suite.problems import problems_of
+from stabbench.suite.recipes import presets, with_presets
 from stabbench.suite.schema import AdaptiveSeeds, Suite, TrainOptions
 from stabbench.suite.yaml_file import Document, read_document
 
@@ -36,7 +37,7 @@ class LoadedSuite:
     """A checked suite.
 
     Attributes:
-        suite: the typed values.
+        suite: the typed values, presets written out.
         path: its file, as found.
         warnings: what is allowed but will disappoint.
         resolved: all defaults filled in, those of plug-ins too; stored with a run.
@@ -64,7 +65,9 @@ def load_suite(name: str, overrides: Sequence[str] = ()) -> LoadedSuite:
     problems = list(suite_problems(suite, document))
     if problems:
         raise ConfigurationError(_in_file_order(problems))
-    return LoadedSuite(suite, path, tuple(suite_warnings(suite, document)), resolve(suite))
+    warnings = tuple(suite_warnings(suite, document))
+    suite = with_presets(suite)
+    return LoadedSuite(suite, path, warnings, resolve(suite))
 
 
 def _typed(document: Document) -> Suite:
@@ -162,6 +165,10 @@ def json_schema() -> dict[str, Any]:
     }
     for kind in ("probes", "monitors"):
         properties[kind] = {"type": "object", "additionalProperties": False, "properties": _cards(kind)}
+    schema["$defs"]["Variant"]["properties"]["preset"] = {
+        "enum": list(presets()),
+        "description": "a published recipe; the variant's own values lie over it",
+    }
     schema["$defs"]["Variant"]["properties"]["stabilizers"] = {
         "type": "array",
         "items": {

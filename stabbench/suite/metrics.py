@@ -17,7 +17,7 @@ MATCHED = ("noise.mce",)
 KNOWN: tuple[str, ...] = (
     *ACCURACY_METRICS,
     "train.failed", "train.seconds", "train.steps_per_second", "train.peak_memory", "train.accuracy_before",
-    "train.accuracy_train", "train.gap",
+    "train.accuracy_train", "train.gap", "train.step_seconds", "train.forward_passes", "train.backward_passes",
     "gradient.raw_norm", "gradient.applied_norm", "gradient.probe_norm", "gradient.clip_rate", "gradient.spikes",
     "sharpness.sam", "sharpness.largest_eigenvalue",
     "seeds.sd", "seeds.excess_variance", "seeds.disagreement",

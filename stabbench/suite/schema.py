@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-Precision = Literal["auto", "fp32", "bf16"]
+from stabbench.suite.strict import Strict as Strict
+from stabbench.suite.train_options import TrainOptions as TrainOptions
+
 Options = dict[str, Any]
 TINY = "builtin:tiny"
 """Made on the spot, never fetched: the tiny random model, and the generated sentences."""
@@ -15,12 +17,6 @@ BUILTIN_DATA = ("builtin:rotten-tomatoes", TINY)
 MOST_SEEDS = 1000
 RULE_TESTS = ("not_worse_by", "max_increase", "at_most", "at_least")
 """The tests that a gate rule can make, of which it makes one."""
-
-
-class Strict(BaseModel):
-    """Base of all parts: frozen, unknown keys forbidden, no silent conversion of text to numbers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class Task(Strict):
@@ -55,7 +51,7 @@ class Data(Strict):
     `test` are files. With both, the paths are used where `root` is set, else the source.
     """
 
-    source: str | None = Field(None, description="builtin:NAME or hub:OWNER/NAME")
+    source: str | None = Field(None, description="builtin:NAME, hub:OWNER/NAME or hub:OWNER/NAME:CONFIG")
     revision: str | None = Field(None, description="commit of a hub data set")
     root: str | None = Field(None, description="folder that paths are relative to; '.' is the suite file's folder")
     text: str = Field("text", description="hub: column of the text")
@@ -64,6 +60,9 @@ class Data(Strict):
     train: int | SplitFile
     validation: Fraction | SplitFile | int | None = None
     test: int | SplitFile
+    measure_on: Literal["test", "validation"] = Field(
+        "test", description="split that is measured; with validation the test split is not read at all (`tune` sets it)"
+    )
 
     @model_validator(mode="after")
     def _has_origin(self) -> Data:
@@ -72,6 +71,8 @@ class Data(Strict):
             raise ValueError("train and test must both be files ({path: …}) or both be numbers of examples of `source`")
         if not any(files) and self.source is None:
             raise ValueError("numbers of examples need `source` (builtin:NAME or hub:OWNER/NAME)")
+        if self.measure_on == "validation" and self.validation is None:
+            raise ValueError("measure_on: validation needs `validation`, such as {fraction: 0.1}")
         for name, part in (("train", self.train), ("test", self.test), ("validation", self.validation)):
             if isinstance(part, int) and part < 1:
                 raise ValueError(f"{name}: {part} examples; at least 1 is needed")
@@ -85,25 +86,10 @@ class Model(Strict):
     revision: str | None = Field(None, description="commit of a hub model")
 
 
-class TrainOptions(Strict):
-    """Training options: what every arm has; not stabilizers."""
-
-    epochs: int = Field(3, ge=1)
-    batch_size: int = Field(16, ge=1)
-    learning_rate: float = Field(2e-5, gt=0, description="peak learning rate")
-    optimizer: Literal["adamw", "bertadam"] = Field(
-        "adamw", description="bertadam: Adam without bias correction, as in the first BERT release"
-    )
-    schedule: Literal["linear", "constant"] = Field("linear", description="linear: falls to 0 at the last step")
-    weight_decay: float = Field(0.01, ge=0, description="decoupled; not on biases and layer norms")
-    max_length: int = Field(128, ge=4, description="tokens; longer texts are cut")
-    precision: Precision = Field("auto", description="auto: bf16 where the processor has it, else fp32")
-    threads: int = Field(1, ge=1, description="processor threads of one trial; part of the key")
-
-
 class Variant(Strict):
-    """Overrides of `train`, and stabilizers."""
+    """Overrides of `train`, and stabilizers; with `preset`, laid over that recipe's."""
 
+    preset: str | None = Field(None, description="a published recipe: see `stabbench list presets`")
     train: Options = Field(default_factory=dict, description="overrides of `train`")
     stabilizers: list[dict[str, Options]] = Field(default_factory=list)
 

@@ -15,30 +15,38 @@ import torch
 
 from stabbench import registry
 from stabbench.data.example import Example
+from stabbench.errors import ConfigurationError
 from stabbench.models.anatomy import anatomy
 from stabbench.models.encoding import encode_texts
 from stabbench.models.loading import load_pretrained, save_subject, state_hash, weights_hash
 from stabbench.models.subject import Subject, torch_logits
 from stabbench.monitors.base import Monitor
-from stabbench.records import Measurement
+from stabbench.records import Direction, Measurement
 from stabbench.stabilizers.base import Stabilizer
+from stabbench.suite.refusals import validation_needed
+from stabbench.suite.schema import TrainOptions
+from stabbench.training.evaluation import Validation
 from stabbench.training.failure import failure_reason
 from stabbench.training.gradient_probe import GradientProbe, fixed_sample
-from stabbench.training.loop import Loop, Trained
+from stabbench.training.loop import Loop
 from stabbench.training.request import TrainRequest, TrainResult
+from stabbench.training.trained import Trained
 
 TRAIN_SAMPLE = 100
 """Training examples whose accuracy is measured after training, at most."""
 BEFORE_SAMPLE = 64
 """Test examples whose accuracy is measured before training, at most: an untrained head needs no more."""
+VALIDATION: tuple[tuple[str, str, Direction], ...] = (("loss", "nats", "lower"), ("accuracy", "share", "higher"))
 
 
 def fine_tune(request: TrainRequest) -> TrainResult:
     """Fine-tune one model, write ``model/`` and ``trace.npz`` into the request's folder, and return the subject.
 
-    Measured are: train.failed (0 or 1), train.seconds and train.steps_per_second (the loop alone), train.peak_memory
-    (bytes resident, of the process), train.accuracy_before (at most 64 fixed test examples, new head, before the first
-    step), train.accuracy_train (at most 100 fixed training examples), train.gap (train − test accuracy),
+    Measured are: train.failed (0 or 1), train.seconds and train.steps_per_second (the loop alone), train.step_seconds
+    (per step, evaluations left out), train.forward_passes and train.backward_passes (per step, counted),
+    train.peak_memory (bytes resident, of the process), train.accuracy_before (at most 64 fixed test examples, new head,
+    before the first step), train.accuracy_train (at most 100 fixed training examples), train.gap (train − test
+    accuracy), train.validation_loss and train.validation_accuracy after each epoch where an option looks at them,
     gradient.probe_norm at checkpoints, and what the monitors report. A run that fails, by the rule of `failure_reason`,
     is a result like any other. Thread count and random state are left as found.
     """
@@ -53,6 +61,8 @@ def _fine_tune(request: TrainRequest) -> TrainResult:
     stabilizers: list[Stabilizer] = [registry.load("stabilizers", name)(**given) for name, given in request.stabilizers]
     monitors: list[Monitor] = [registry.load("monitors", name)(**given) for name, given in request.monitors.items()]
     train = request.train
+    if request.compute is not None:
+        train = train.model_copy(update={"max_steps": request.compute.steps(len(request.dataset.train))})
     for stabilizer in stabilizers:
         train = stabilizer.plan(train)
 
@@ -75,6 +85,7 @@ def _fine_tune(request: TrainRequest) -> TrainResult:
         monitors=monitors,
         seeds=request.seeds,
         probe=GradientProbe(examples, tokenizer, train.max_length),
+        validation=_validation(request, train, tokenizer),
     )
     _forget_peak()
     start = time.perf_counter()
@@ -95,22 +106,37 @@ def _fine_tune(request: TrainRequest) -> TrainResult:
         "threads": train.threads,
         "steps": trained.steps,
         "classes": list(classes),
+        **trained.evaluations.details(trained.steps),
     }
     measurements = [
         *_training_numbers(trained, seconds, reason),
         before,
         *_accuracy_numbers(final, fixed_sample(examples, TRAIN_SAMPLE, "train-accuracy"), len(examples), test),
+        *_validation_numbers(trained, len(request.dataset.validation)),
         *_probe_numbers(trained),
         *(measurement for monitor in monitors for measurement in monitor.measurements()),
     ]
     return TrainResult(final, measurements, details)
 
 
+def _validation(request: TrainRequest, train: TrainOptions, tokenizer: Any) -> Validation | None:
+    if train.looks_at_validation is None:
+        return None
+    examples = request.dataset.validation
+    if not examples:
+        raise ConfigurationError([validation_needed(train.looks_at_validation)])
+    return Validation(examples, tokenizer, train.max_length)
+
+
 def _training_numbers(trained: Trained, seconds: float, reason: str | None) -> list[Measurement]:
+    n = trained.steps
     return [
         Measurement("train.failed", float(reason is not None), "share", "lower", n_used=1, n_planned=1),
-        Measurement("train.seconds", seconds, "seconds", "lower", n_used=trained.steps, n_planned=trained.steps),
-        Measurement("train.steps_per_second", trained.steps / seconds, "steps/s", "higher", n_used=trained.steps),
+        Measurement("train.seconds", seconds, "seconds", "lower", n_used=n, n_planned=n),
+        Measurement("train.steps_per_second", n / seconds, "steps/s", "higher", n_used=n),
+        Measurement("train.step_seconds", trained.step_seconds / n, "seconds", "lower", n_used=n),
+        Measurement("train.forward_passes", trained.forwards / n, "passes/step", "lower", n_used=n),
+        Measurement("train.backward_passes", trained.backwards / n, "passes/step", "lower", n_used=n),
         Measurement("train.peak_memory", float(_peak_bytes()), "bytes", "lower"),
     ]
 
@@ -122,6 +148,14 @@ def _accuracy_numbers(
     return [
         Measurement("train.accuracy_train", on_train, "share", "higher", {}, len(sample), planned),
         Measurement("train.gap", on_train - on_test, "share", "lower", {}, len(sample), planned),
+    ]
+
+
+def _validation_numbers(trained: Trained, n: int) -> list[Measurement]:
+    return [
+        Measurement(f"train.validation_{name}", getattr(scores, name), unit, better, {"step": scores.step}, n, n)
+        for scores in trained.evaluations.scores
+        for name, unit, better in VALIDATION
     ]
 
 

@@ -17,16 +17,19 @@
             optimizer step at learning rate × schedule(step)
             on_step(model)                                       averages
             monitors observe (losses, logits, raw norms, applied norms, model, optimizer)
-        gradient probe;  stop ← on_evaluate
-    monitors see the end
+        gradient probe;  validation;  stop ← on_evaluate or early stopping
+    monitors see the end;  best checkpoint, where it was asked for
     finish_model(model)                                          final weights in place, wrappers stripped
+
+Epochs go on until the last step; a batch may be cut into micro-batches, whose gradients add up to the batch's.
 
 Nothing in a step waits for the device: losses and norms stay there as tensors and are read at the end of the epoch.
 """
 
 from __future__ import annotations
 
-import math
+import itertools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,37 +50,15 @@ from stabbench.stabilizers.base import Backward, Gradients, Loss, Objective, Pla
 from stabbench.suite.schema import TrainOptions
 from stabbench.training.dropout import MatchedDropout
 from stabbench.training.embedding_gradient import EmbeddingGradient
+from stabbench.training.evaluation import Evaluations, Validation
 from stabbench.training.gradient_probe import GradientProbe
-from stabbench.training.optimizers import (
-    base_schedule,
-    build_optimizer,
-    check_groups,
-    parameter_groups,
-    set_learning_rates,
-)
+from stabbench.training.optimizers import build_optimizer, check_groups, parameter_groups, set_learning_rates
 from stabbench.training.order import epoch_batches, order_hash
+from stabbench.training.passes import PassCounter
+from stabbench.training.schedule_free import evaluation_weights, settle
+from stabbench.training.schedules import base_schedule, steps_of
+from stabbench.training.trained import Trained
 from stabbench.training.watching import Watching
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What the loop gives beside the trained model.
-
-    Attributes:
-        steps: optimizer steps done.
-        order: per epoch, hash of the example ids in the order seen.
-        dropout: hash of the first forward's masks.
-        finite_loss: False where the loss was NaN or infinite; training stopped there.
-        probe_step: (C,) steps at which the gradient probe ran.
-        probe_norm: (C,) tensors of (L,) per-block norms.
-    """
-
-    steps: int
-    order: list[str]
-    dropout: str
-    finite_loss: bool
-    probe_step: list[int]
-    probe_norm: list[Tensor]
 
 
 @dataclass
@@ -93,6 +74,7 @@ class Loop:
         stabilizers, monitors: in suite order.
         seeds: the trial's.
         probe: the gradient probe.
+        validation: the validation split, where an option of `train` looks at it.
     """
 
     model: nn.Module
@@ -105,16 +87,18 @@ class Loop:
     monitors: Sequence[Monitor]
     seeds: TrialSeeds
     probe: GradientProbe
+    validation: Validation | None = None
 
     def run(self) -> Trained:
         """Train, and return the traces that matching and failure detection need."""
-        steps = self.train.epochs * math.ceil(len(self.examples) / self.train.batch_size)
+        steps = steps_of(self.train, len(self.examples))
         self.accelerator = _accelerator(self.train)
         self.model.to(self.accelerator.device)
         # Before `prepare_model`, so that the paths are those of the unwrapped model.
         self.embedding_gradient = EmbeddingGradient(self.anatomy.word_embeddings)
         self.dropout = MatchedDropout(self.model, self.seeds)
         self._prepare(steps)
+        self.passes = PassCounter(self.model, self.anatomy.blocks[-1])
         self.schedule, self.optimizer = self._optimizer(steps)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.masks_gradients = any(_overrides(s, "on_gradients") for s in self.stabilizers)
@@ -126,11 +110,14 @@ class Loop:
         for stabilizer in self.stabilizers:
             stabilizer.on_start(self.model, self.optimizer)
         try:
-            trained = self._epochs()
+            trained = self._epochs(steps)
         finally:
             self.dropout.remove()
+            self.passes.remove()
         for monitor in self.monitors:
             monitor.end()
+        settle(self.built)
+        trained.evaluations.restore()
         # Averages are in place before adapters are merged into the weights under them.
         for stabilizer in sorted(self.stabilizers, key=lambda s: s.reshapes):
             stabilizer.finish_model(self.model)
@@ -150,33 +137,40 @@ class Loop:
         for stabilizer in self.stabilizers:
             groups = stabilizer.group_params(groups, self.anatomy)
         check_groups(groups, self.model)
-        schedule = base_schedule(self.train, steps)
+        schedule = self.base_schedule = base_schedule(self.train, steps)
         for stabilizer in self.stabilizers:
             schedule = stabilizer.wrap_schedule(schedule, steps)
-        optimizer = build_optimizer(self.train, groups)
+        optimizer = self.built = build_optimizer(self.train, groups)
         for stabilizer in self.stabilizers:
             optimizer = stabilizer.wrap_optimizer(optimizer)
         return schedule, optimizer
 
-    def _epochs(self) -> Trained:
+    def _epochs(self, steps: int) -> Trained:
         orders: list[str] = []
         probe_step, probe_norm = [0], [self.probe.norms(self.model)]
-        step, finite = 0, True
+        step, finite, seconds = 0, True, 0.0
+        evaluations = Evaluations.of(self.train, self.base_schedule, self.validation)
         lengths = [len(item) for item in self.encoded]
-        for epoch in range(self.train.epochs):
+        for epoch in itertools.count():
             batches = epoch_batches(lengths, self.train.batch_size, self.seeds, epoch)
             orders.append(order_hash([self.examples[index].id for batch in batches for index in batch]))
             losses = []
-            for indices in batches:
+            start = time.perf_counter()
+            for indices in batches[: steps - step]:
                 losses.append(self._step(self._batch(indices), step))
                 step += 1
-            probe_step.append(step)
-            probe_norm.append(self.probe.norms(self.model))
             finite = bool(torch.stack(losses).isfinite().all())
-            stops = [stabilizer.on_evaluate(step, None) for stabilizer in self.stabilizers]
-            if not finite or any(stops):
+            seconds += time.perf_counter() - start
+            with evaluation_weights(self.built):
+                probe_step.append(step)
+                probe_norm.append(self.probe.norms(self.model))
+                stops = [evaluations.after(self.model, step, float(torch.stack(losses).mean()))]
+            accuracy = evaluations.scores[-1].accuracy if evaluations.scores else None
+            stops += [stabilizer.on_evaluate(step, accuracy) for stabilizer in self.stabilizers]
+            if not finite or any(stops) or step == steps:
                 break
-        return Trained(step, orders, self.dropout.hash, finite, probe_step, probe_norm)
+        counts = (self.passes.forwards, self.passes.backwards)
+        return Trained(step, orders, self.dropout.hash, finite, probe_step, probe_norm, evaluations, seconds, *counts)
 
     def _batch(self, indices: Sequence[int]) -> Batch:
         chosen = [self.examples[index] for index in indices]
@@ -188,8 +182,8 @@ class Loop:
         for stabilizer in self.stabilizers:
             batch = stabilizer.transform_batch(batch, step)
         self.optimizer.zero_grad(set_to_none=True)
-        micro_batches = [batch.to(self.accelerator.device)]
-        with self.embedding_gradient.collected():
+        micro_batches = [part.to(self.accelerator.device) for part in batch.parts(self.train.accumulation)]
+        with self.embedding_gradient.collected(), self.passes.counting():
             objective = self._backward(micro_batches, step)(0)
         with_gradient = [p for p in self.parameters if p.grad is not None]
         raw = self._norms()
@@ -228,12 +222,16 @@ class Loop:
         for stabilizer in self.stabilizers:
             loss = stabilizer.wrap_loss(loss)
 
+        # By examples, not by micro-batches: a short one counts for as many as it has.
+        total = sum(len(batch) for batch in micro_batches)
+        shares = [len(batch) / total for batch in micro_batches]
+
         def accumulate(draw: int = 0, scale: float = 1.0) -> Objective:
             found = [
-                self._accumulate(loss, batch, (step, index, draw), scale / len(micro_batches))
-                for index, batch in enumerate(micro_batches)
+                self._accumulate(loss, batch, (step, index, draw), scale * share)
+                for index, (batch, share) in enumerate(zip(micro_batches, shares, strict=True))
             ]
-            return _mean(found)
+            return _mean(found, shares)
 
         backward: Backward = accumulate
         for stabilizer in self.stabilizers:
@@ -263,12 +261,13 @@ def cross_entropy(forward: Callable[..., Tensor], batch: Batch) -> Objective:
     return Objective(value, value, logits)
 
 
-def _mean(found: Sequence[Objective]) -> Objective:
+def _mean(found: Sequence[Objective], shares: Sequence[float]) -> Objective:
     if len(found) == 1:
         return found[0]
+    weights = found[0].total.new_tensor(shares)
     return Objective(
-        torch.stack([item.total for item in found]).mean(),
-        torch.stack([item.cross_entropy for item in found]).mean(),
+        torch.stack([item.total for item in found]) @ weights,
+        torch.stack([item.cross_entropy for item in found]) @ weights,
         torch.cat([item.logits for item in found]),
     )
 

@@ -1,4 +1,4 @@
-"""Parameter groups, the optimizers, and the learning-rate schedules."""
+"""Parameter groups, and the optimizers over them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 
 from stabbench.models.anatomy import Anatomy
-from stabbench.stabilizers.base import ParamGroup, Schedule
+from stabbench.stabilizers.base import ParamGroup
 from stabbench.suite.schema import TrainOptions
+from stabbench.training.adafactor import Adafactor
+from stabbench.training.lion import Lion
+from stabbench.training.schedule_free import ScheduleFreeAdamW
+from stabbench.training.sgd import Sgd
+from stabbench.training.stable_adamw import StableAdamW
 
-BETAS = (0.9, 0.999)
+BETA1 = 0.9
+BETA2 = 0.999
+LION_BETA2 = 0.99
 EPS = 1e-6
 
 
@@ -41,11 +48,30 @@ class BertAdam(AdamW):
 
 
 def build_optimizer(options: TrainOptions, groups: list[ParamGroup]) -> Optimizer:
-    """Return the optimizer of `options` over `groups`; its one-kernel form, which every device of torch has."""
-    kinds: dict[str, type[AdamW]] = {"adamw": AdamW, "bertadam": BertAdam}
+    """Return the optimizer of `options` over `groups`; β₁ (of sgd: the momentum) is 0.9, ε 10⁻⁶.
+
+    AdamW and `BertAdam` take their one-kernel form, which every device of torch has; the others work on lists of
+    tensors.
+    """
     for group in groups:
         group["initial_lr"] = group["lr"]
-    return kinds[options.optimizer](groups, lr=options.learning_rate, betas=BETAS, eps=EPS, fused=True)
+    rate = options.learning_rate
+    betas = (BETA1, options.beta2 or (LION_BETA2 if options.optimizer == "lion" else BETA2))
+    match options.optimizer:
+        case "adamw":
+            return AdamW(groups, lr=rate, betas=betas, eps=EPS, fused=True)
+        case "bertadam":
+            return BertAdam(groups, lr=rate, betas=betas, eps=EPS, fused=True)
+        case "stable_adamw":
+            return StableAdamW(groups, rate, betas, EPS)
+        case "schedule_free":
+            return ScheduleFreeAdamW(groups, rate, betas, EPS)
+        case "lion":
+            return Lion(groups, rate, betas)
+        case "adafactor":
+            return Adafactor(groups, rate)
+        case "sgd":
+            return Sgd(groups, rate, BETA1)
 
 
 def parameter_groups(model: nn.Module, parts: Anatomy, options: TrainOptions) -> list[ParamGroup]:
@@ -70,13 +96,6 @@ def check_groups(groups: Iterable[ParamGroup], model: nn.Module) -> None:
     held = sorted(id(parameter) for group in groups for parameter in group["params"])
     wanted = sorted(id(parameter) for parameter in model.parameters() if parameter.requires_grad)
     assert held == wanted, "a stabilizer's group_params lost or doubled parameters"
-
-
-def base_schedule(options: TrainOptions, steps: int) -> Schedule:
-    """Return the schedule before stabilizers: constant 1, or linear (T − t)/T at step t of T, from 1 to 1/T."""
-    if options.schedule == "constant":
-        return lambda step: 1.0
-    return lambda step: (steps - step) / steps
 
 
 def set_learning_rates(optimizer: Optimizer, factor: float) -> float:

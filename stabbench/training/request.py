@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from stabbench.data.example import Dataset
 from stabbench.models.subject import Subject
+from stabbench.planning.compute import Compute
 from stabbench.records import Measurement
 from stabbench.seeding import TrialSeeds
 from stabbench.suite.schema import TrainOptions
@@ -28,6 +29,7 @@ class TrainRequest:
         stabilizers: (name, options) in suite order; wrappers nest so, the last is outermost.
         monitors: name → options.
         metric: the metric of the failed-run rule.
+        compute: what the reference may spend, where `train.match_compute` asks for as much; it sets the steps.
     """
 
     model_source: str | Path
@@ -39,6 +41,7 @@ class TrainRequest:
     stabilizers: Sequence[tuple[str, Mapping[str, Any]]] = ()
     monitors: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"trace": {}})
     metric: Literal["accuracy", "mcc"] = "accuracy"
+    compute: Compute | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class TrainResult:
         subject: the trained model; it remembers its test predictions.
         measurements: see ``fine_tune``.
         details: ``hashes`` (init, order per epoch, dropout), ``weights`` (sha256 of the file), ``failed``,
-            ``failed_reason``, ``precision``, ``threads``, ``steps``, ``classes``.
+            ``failed_reason``, ``precision``, ``threads``, ``steps``, ``classes``; where the validation split was looked
+            at, also ``checkpoint`` (last or best), ``checkpoint_step``, ``stopped_early``, ``validation``.
     """
 
     subject: Subject

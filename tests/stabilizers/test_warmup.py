@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stabbench.stabilizers.warmup import Warmup
 from stabbench.suite.schema import TrainOptions
-from stabbench.training.optimizers import base_schedule
+from stabbench.training.schedules import base_schedule
 
 
 def factors(fraction: float, steps: int, schedule: str = "linear") -> list[float]:

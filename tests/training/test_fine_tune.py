@@ -168,6 +168,7 @@ def test_every_number_is_a_measurement_with_unit(fine_tune_tiny: FineTune) -> No
         "train.failed", "train.seconds", "train.steps_per_second", "train.peak_memory", "train.accuracy_before",
         "train.accuracy_train", "train.gap", "gradient.raw_norm", "gradient.applied_norm", "gradient.clip_rate",
         "gradient.spikes", "gradient.probe_norm", "gradient.clip_factor", "gradient.over_bound", "train.loss_spikes",
+        "train.step_seconds", "train.forward_passes", "train.backward_passes",
     } == {m.metric for m in found}  # fmt: skip
     assert all(isinstance(m, Measurement) and m.unit for m in found)
 
