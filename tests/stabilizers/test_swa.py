@@ -13,7 +13,7 @@ from stabbench.seeding import TrialSeeds
 from stabbench.stabilizers.swa import Swa
 from stabbench.stabilizers.warmup import Warmup
 from stabbench.suite.schema import TrainOptions
-from stabbench.training.optimizers import base_schedule
+from stabbench.training.schedules import base_schedule
 
 PATH = np.random.default_rng(0).normal(size=(20, 3))
 
