@@ -65,7 +65,7 @@ def table(found: list[dict[str, Any]], commands: list[str], call: str) -> str:
     lines = [
         "# Presets on four tasks", "", f"`{call}`", "", "which runs, one after the other:", "", "```",
         *commands, "```", "",
-        "Scores are on the official development split: mean, standard deviation and range over seeds. Claims are against",
+        "Scores are on the official development split: mean, standard deviation and range over seeds; claims against",
         "`baseline` (preset `devlin`), paired by seed. Seconds are those of one training, two side by side.", "",
         "| task | variant | score | SD | range | failed | score: claim | failed runs: claim | seconds |",
         "|---|---|---|---|---|---|---|---|---|",

@@ -7,8 +7,8 @@ the slope between 2 and 6 epochs, (t₆ − t₂) seconds for 4 epochs of steps,
 count. The two sides of a ratio alternate, and the median of the paired ratios is reported with all of them. Both train
 `builtin:minilm-l6` on the same 512 sentences of `builtin:rotten-tomatoes`, batch 16, learning rate 5e-5, at most 64
 tokens, with the same number of threads. Trainer runs with its defaults (fp32, padding to the longest text of a batch),
-or with ``bf16=True``. No process is told how its threads wait: each side has what it comes with. Final accuracies on the
-same 500 test sentences stand beside the ratios.
+or with ``bf16=True``. No process is told how its threads wait: each side has what it comes with. Final accuracies on
+the same 500 test sentences stand beside the ratios.
 """
 
 from __future__ import annotations

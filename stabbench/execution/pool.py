@@ -23,7 +23,7 @@ from stabbench.execution.job import Job, Role, Study
 OnEvent = Callable[[dict[str, Any]], None]
 LOG_TAIL = 4000
 ENVIRONMENT = {
-    # Threads wait for each other hundreds of times in a step. Sleeping each time costs a fifth of a step at two threads;
+    # Threads wait for each other hundreds of times in a step. Sleeping each time costs a fifth of a step at two;
     # spinning without end takes the core from whoever else works on it. So they spin for some ten microseconds.
     "OMP_WAIT_POLICY": "passive",
     "GOMP_SPINCOUNT": "10000",
