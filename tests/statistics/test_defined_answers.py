@@ -14,6 +14,7 @@ import pytest
 
 import stabbench.statistics
 from stabbench.statistics.result import Estimate, Significance
+from stabbench.statistics.sensitivity import Point
 
 NAN, INF = math.nan, math.inf
 SAMPLES = {
@@ -64,6 +65,14 @@ INTEGER = {
     name: np.nan_to_num(table, nan=2, posinf=3, neginf=0).clip(0, 3).astype(int) for name, table in TABLES.items()
 }
 MATRICES = [table for table in INTEGER.values() if table.ndim == 2]
+# Points of a sweep: none, none finished, all failed, none failed, one run each, ties.
+GRIDS = [
+    [Point(float(at + 1), (0.5,) * len(row), row) for at, row in enumerate(rows)]
+    for rows in (
+        [], [()], [(True,)], [(False,)], [(True, True), (True,)], [(False,), (True,)], [(False, True)] * 3,
+        [(), (False,)],
+    )
+]  # fmt: skip
 INPUT = {
     "anova.mean_squares": [(t,) for t in TABLES.values() if t.ndim == 2],
     "bootstrap.discordant": [(a, b) for a in BITS for b in BITS if len(a) == len(b)],
@@ -104,6 +113,11 @@ INPUT = {
     "seeds.expected_maximum_with_replacement": [(x, k) for x in SAMPLES.values() for k in (0, 1, 3, 99)],
     "seeds.interquartile_mean": [(x,) for x in SAMPLES.values()],
     "seeds.probability_of_improvement": PAIRS,
+    "sensitivity.best_score": [(grid,) for grid in GRIDS],
+    "sensitivity.half_failure": [(grid,) for grid in GRIDS],
+    "sensitivity.non_decreasing": [([], []), ([0.5], [1.0]), ([1.0, 0.0], [2.0, 2.0]), ([0.0] * 3, [1.0] * 3)],
+    "sensitivity.sensitivity": [(grid, 0.5) for grid in GRIDS],
+    "sensitivity.stability_margin": [(grid,) for grid in GRIDS],
     "spread.brown_forsythe": PAIRS,
     "spread.log_sd_ratio": PAIRS,
     "spread.seeds_to_settle": [(x,) for x in (*NUMBERS, None, 800.0)],
