@@ -104,8 +104,8 @@ def read_objects(path: Path, keys: Sequence[str], parsed: Callable[[int, Mapping
             found.append(parsed(line, record))
         except ValueError as error:
             problems.add(line, str(error))
-    if not found:
-        problems.add(None, "holds no usable row")
+    if not found and not problems.found:
+        problems.add(None, "holds no row")
     problems.raise_if_any()
     return found
 
