@@ -148,11 +148,13 @@ def run_suite(suite: str | Path = "quick", **options: Any) -> LoadedRun:
 
 
 def check_inputs(loaded: LoadedSuite, *, offline: bool) -> None:
-    """Fetch what the suite needs and read its data, so that every mistake in it is found before any training."""
+    """Fetch what the suite needs and read its files, so that every mistake in them is found before any training."""
     from stabbench.assets.needs import fetch_all
     from stabbench.data.dataset import load_dataset
+    from stabbench.data.probe_files import check_probe_files
     from stabbench.models.sources import asset_folder
 
+    check_probe_files(loaded.suite.probes, loaded.path.parent)
     fetch_all(loaded.suite, offline=offline)
     load_dataset(loaded.suite.data, loaded.suite.task, loaded.path.parent, asset_folder)
 
@@ -165,8 +167,10 @@ def check_data(loaded: LoadedSuite) -> str:
     """
     from stabbench.assets.needs import missing
     from stabbench.data.dataset import load_dataset
+    from stabbench.data.probe_files import check_probe_files
     from stabbench.models.sources import asset_folder
 
+    check_probe_files(loaded.suite.probes, loaded.path.parent)
     absent = [name for name in missing(loaded.suite) if name == loaded.suite.data.source]
     from_hub = (loaded.suite.data.source or "").startswith("hub:") and not uses_files(loaded.suite.data)
     if absent or from_hub:

@@ -12,14 +12,15 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from stabbench.errors import ConfigurationError, Problem, suggestion
 from stabbench.suite.schema import SplitFile
 
+T = TypeVar("T")
 SHOWN_PROBLEMS = 20
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
@@ -83,6 +84,32 @@ def read_rows(path: Path, split: SplitFile) -> list[RawRow]:
     return rows
 
 
+def read_objects(path: Path, keys: Sequence[str], parsed: Callable[[int, Mapping[str, Any]], T]) -> list[T]:
+    """Return `parsed(line, object)` of every line of a JSONL file.
+
+    Args:
+        path: the file.
+        keys: what every object must hold.
+        parsed: makes a value of one object; a `ValueError` that it raises is that line's mistake.
+
+    Raises:
+        ConfigurationError: the file is missing or empty, or holds bad rows (all are named).
+    """
+    problems = _Problems(str(path))
+    if not path.is_file():
+        raise ConfigurationError([Problem("no such file; paths are relative to the suite file's folder", str(path))])
+    found = []
+    for line, record in _objects(path, keys, problems):
+        try:
+            found.append(parsed(line, record))
+        except ValueError as error:
+            problems.add(line, str(error))
+    if not found and not problems.found:
+        problems.add(None, "holds no row")
+    problems.raise_if_any()
+    return found
+
+
 def _row(line: int, record: Mapping[str, Any], split: SplitFile, problems: _Problems) -> RawRow | None:
     texts = [_text(line, record, column, problems) for column in (split.text, split.text_pair) if column is not None]
     label = _label(line, record, split.label, problems)
@@ -102,13 +129,13 @@ def _text(line: int, record: Mapping[str, Any], column: str, problems: _Problems
     if not value.strip():
         problems.add(line, f"column '{column}' is empty")
         return None
-    if damage := _damage(value):
-        problems.add(line, f"column '{column}' {damage}")
+    if found := damage(value):
+        problems.add(line, f"column '{column}' {found}")
         return None
     return value
 
 
-def _damage(text: str) -> str:
+def damage(text: str) -> str:
     """Say what makes a text unfit for any tokenizer, or return an empty string."""
     if "\x00" in text:
         return "holds a NUL character; the file is damaged or not UTF-8"
@@ -132,8 +159,8 @@ def _label(line: int, record: Mapping[str, Any], column: str, problems: _Problem
     if not label:
         problems.add(line, f"column '{column}' has an empty label")
         return None
-    if damage := _damage(label):
-        problems.add(line, f"column '{column}' {damage}")
+    if found := damage(label):
+        problems.add(line, f"column '{column}' {found}")
         return None
     return label
 
@@ -212,6 +239,10 @@ def _csv(path: Path, split: SplitFile, problems: _Problems) -> Iterator[tuple[in
 
 
 def _jsonl(path: Path, split: SplitFile, problems: _Problems) -> Iterator[tuple[int, dict[str, Any]]]:
+    yield from _objects(path, _columns(split), problems)
+
+
+def _objects(path: Path, keys: Sequence[str], problems: _Problems) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(_without_blank_end(_decoded(path, problems).split("\n")), 1):
         if not line.strip():
             problems.add(number, "a blank line")
@@ -224,7 +255,7 @@ def _jsonl(path: Path, split: SplitFile, problems: _Problems) -> Iterator[tuple[
         if not isinstance(record, dict):
             problems.add(number, f"is {type(record).__name__}, expected an object")
             continue
-        missing = [column for column in _columns(split) if column not in record]
+        missing = [key for key in keys if key not in record]
         if missing:
             known = ", ".join(map(str, record))
             problems.add(number, f"has no '{missing[0]}'.{suggestion(missing[0], map(str, record))} Keys: {known}.")

@@ -146,7 +146,8 @@ class _Work:
         dense = self.subject(parent)
         subject = dense if cell.compression == DENSE else self.compressed(parent, cell.compression)
         probe = registry.load("probes", cell.probe)(**cell.options)
-        context = Context(self.dataset, folder, None if subject is dense else dense)
+        suite_folder = Path(self.study.suite_folder)
+        context = Context(self.dataset, folder, None if subject is dense else dense, suite_folder=suite_folder)
         return [Row(cell.variant, cell.seed, cell.compression, cell.probe, m) for m in probe.measure(subject, context)]
 
     def panel(self, cell: Cell, folder: Path) -> list[Row]:
@@ -154,7 +155,9 @@ class _Work:
         options = {name: value for name, value in cell.options.items() if name != "members"}
         self.subjects.clear()  # the measured processes load their own; ours would only hold memory
         probe = registry.load("probes", cell.probe)(**options)
-        rows: list[Row] = probe.measure_panel(members, Context(self.dataset, folder))
+        rows: list[Row] = probe.measure_panel(
+            members, Context(self.dataset, folder, suite_folder=Path(self.study.suite_folder))
+        )
         return rows
 
     def member(self, variant: str, seed: str, compression: str) -> Member:

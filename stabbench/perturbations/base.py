@@ -34,6 +34,10 @@ class Perturbation(Plugin):
         """Return the severities' rates and what they are shares of."""
         return {"rates": list(cls.rates), "places": cls.places}
 
+    def missing(self) -> str | None:
+        """Return what it needs and this machine lacks, and what would get it; None where it can run."""
+        return None
+
     def perturb(self, text: str, severity: int, example: str, seed: int) -> str:
         """Return `text` with noise; a fixed function of its arguments and the plug-in's name. Severity 0: unchanged."""
         if severity == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from stabbench import registry
@@ -14,6 +15,7 @@ from stabbench.records import DENSE, Cell
 from stabbench.store.environment import device_kind, hardware_class, instruction_set
 from stabbench.suite.fingerprint import data_fingerprint
 from stabbench.suite.load import LoadedSuite
+from stabbench.suite.option_files import stored_option
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _probe_cell(
     static = {
         **study.shared,
         "kind": "probe",
-        "probe": probe.for_key(),
+        "probe": _probe_key(probe, traits, study.loaded.path.parent),
         "uses": _used_versions(probe, traits["uses"]),
         "compression": [stage.for_key() for stage in stages],
         "max_length": arm.train.max_length,
@@ -156,7 +158,7 @@ def _panel_cells(study: _Study) -> Iterator[Cell]:
         static = {
             **study.shared,
             "kind": "panel",
-            "probe": probe.for_key(),
+            "probe": _probe_key(probe, traits, study.loaded.path.parent),
             "members": [label for _, _, label in members],
             "compression": [stage.for_key() for stage in stages] if len(compressions) > 1 else [],
             "hardware": hardware_class(),
@@ -165,6 +167,13 @@ def _panel_cells(study: _Study) -> Iterator[Cell]:
         options = {**probe.options, "members": [list(member) for member in members]}
         parents = tuple(train_id(variant, seed) for variant, seed, _ in members)
         yield Cell(name, "panel", "", "", "", name, options, parents, static, traits["worker"])
+
+
+def _probe_key(probe: Plugged, traits: Mapping[str, Any], folder: Path) -> list[Any]:
+    """Return what of a probe belongs into a key; a file by what is in it, so that a changed one is read again."""
+    name, version, options = probe.for_key()
+    files = {option: stored_option(form, options[option], folder) for option, form in traits.get("reads", {}).items()}
+    return [name, version, {**options, **files}]
 
 
 def _used_versions(plugged: Plugged, uses: Mapping[str, str]) -> dict[str, int]:

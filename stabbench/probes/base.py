@@ -24,12 +24,14 @@ class Context:
         folder: an empty folder of the cell; files put there are stored with it (formats: the probe's docstring).
         dense: the uncompressed parent of a compressed subject, else None.
         assets: folders of fetched assets by name.
+        suite_folder: folder that paths in a probe's options are relative to.
     """
 
     dataset: Dataset
     folder: Path
     dense: Subject | None = None
     assets: Mapping[str, Path] = field(default_factory=dict)
+    suite_folder: Path = field(default_factory=Path)
 
 
 class Probe(Plugin):
@@ -41,17 +43,21 @@ class Probe(Plugin):
         worker: kind of process it runs in.
         applies: to which subjects it applies; a probe for ``compressed`` ones alone runs on each of them unasked.
         uses: option that names plug-ins → kind of those plug-ins; their versions become part of the key.
+        reads: option that names files → form of those files (see `data.probe_files`); hashes of their content become
+            part of the key, in place of the paths.
     """
 
     worker: ClassVar[Literal["torch", "attack", "exclusive"]] = "torch"
     applies: ClassVar[Applies] = "both"
     panel: ClassVar[bool] = False
     uses: ClassVar[Mapping[str, str]] = {}
+    reads: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def traits(cls) -> dict[str, Any]:
         """Return where and on what it runs."""
-        return {"worker": cls.worker, "applies": cls.applies, "panel": cls.panel, "uses": dict(cls.uses)}
+        named = {"uses": dict(cls.uses), "reads": dict(cls.reads)}
+        return {"worker": cls.worker, "applies": cls.applies, "panel": cls.panel, **named}
 
     def measure(self, subject: Subject, context: Context) -> list[Measurement]:
         """Return the measurements; write per-example results into `context.folder`."""

@@ -10,6 +10,7 @@ from typing import Any
 from stabbench.claims.gate_words import gate_sentence
 from stabbench.claims.text import sentence
 from stabbench.records import finite
+from stabbench.report.behavior import behavior, replay, swaps
 from stabbench.report.claims_table import claim_rows
 from stabbench.report.data import CellMatrix, Page
 from stabbench.report.detectable import undecided
@@ -33,7 +34,8 @@ def build(run: RunFolder) -> Page:
     verdict = run.verdict
     primary, secondary = claim_rows(verdict)
     trained = [training(source, verdict), gradients(source), diagnosis(source)]
-    found = [*trained, noise(source), attacks(source), efficiency(source)]
+    from_files = [behavior(source), replay(source), swaps(source)]
+    found = [*trained, noise(source), attacks(source), *from_files, efficiency(source)]
     sections = [section for section in found if section is not None]
     smoke = bool(run.environment.get("smoke"))
     return Page(

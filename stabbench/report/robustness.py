@@ -116,7 +116,7 @@ def attacks(source: Source) -> Section | None:
         "cannot be attacked: read this beside the commonest answer above."
     )
     table = Table("Attacks", ["recipe: variant", *(name for _, name in metrics)], rows, note)
-    seed = _shown_seed(source)
+    seed = shown_seed(source)
     lead = (
         "The attack searches for a small change that makes a right answer wrong; the same examples "
         "are put to every model."
@@ -124,7 +124,7 @@ def attacks(source: Source) -> Section | None:
     return Section("attacks", "Attacks", lead, (), [table], _examples(source, seed) if seed else ())
 
 
-def _shown_seed(source: Source) -> str | None:
+def shown_seed(source: Source) -> str | None:
     """Return the first seed at which no variant failed."""
     fine = [set(successful(source, variant)) for variant in source.variants]
     return next((seed for seed in source.seeds if all(seed in found for found in fine)), None)

@@ -101,8 +101,12 @@ class Source:
 
     def attacks(self, variant: str, seed: str) -> list[dict[str, Any]]:
         """Return the attack rows of one trial."""
-        stored = self.run.cell(f"attack/{variant}/{seed}/dense")
-        if stored is None or not (stored.folder / "attack.jsonl").exists():
+        return self.lines("attack", variant, seed)
+
+    def lines(self, probe: str, variant: str, seed: str) -> list[dict[str, Any]]:
+        """Return the rows that a probe stored of one trial in ``PROBE.jsonl``; none where there is no such file."""
+        stored = self.run.cell(f"{probe}/{variant}/{seed}/dense")
+        if stored is None or not (stored.folder / f"{probe}.jsonl").exists():
             return []
-        lines = (stored.folder / "attack.jsonl").read_text(encoding="utf-8").split("\n")
+        lines = (stored.folder / f"{probe}.jsonl").read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines if line]

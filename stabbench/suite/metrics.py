@@ -24,6 +24,8 @@ KNOWN: tuple[str, ...] = (
     "noise.accuracy", "noise.flip_rate", "noise.mce", "noise.worst_case", "noise.no_op_share",
     "attack.accuracy_under_attack", "attack.success_rate", "attack.words_changed", "attack.queries",
     "attack.model_rows", "attack.words_left",
+    "behavior.failure_rate", "replay.clean_accuracy", "replay.accuracy", "replay.success_rate", "replay.transfer_rate",
+    "swaps.probability_gap", "swaps.accuracy_gap", "swaps.flip_gap", "swaps.flip_rate", "swaps.accuracy",
     "compression.size", "compression.flip_rate", "compression.label_loyalty",
     "compression.probability_loyalty", "compression.batch_flip_rate",
     "latency.p50", "latency.p90", "latency.p99", "latency.ratio", "throughput.texts", "throughput.tokens",
@@ -42,7 +44,9 @@ PANEL_RATIOS = ("latency.ratio", "latency.p50")
 SHARES = (
     "accuracy", "macro_f1", "ece", "majority_share", "train.failed", "train.accuracy_before", "train.accuracy_train",
     "train.gap", "gradient.clip_rate", "noise.accuracy", "noise.flip_rate", "noise.worst_case", "noise.no_op_share",
-    "attack.accuracy_under_attack", "attack.success_rate", "attack.words_changed", "compression.flip_rate",
+    "attack.accuracy_under_attack", "attack.success_rate", "attack.words_changed", "behavior.failure_rate",
+    "replay.clean_accuracy", "replay.accuracy", "replay.success_rate", "replay.transfer_rate", "swaps.probability_gap",
+    "swaps.accuracy_gap", "swaps.flip_gap", "swaps.flip_rate", "swaps.accuracy", "compression.flip_rate",
     "compression.label_loyalty", "compression.probability_loyalty", "compression.batch_flip_rate",
 )  # fmt: skip
 """Metrics between 0 and 1 (the gap: −1 and 1): a limit beyond that was meant in percent."""
@@ -53,7 +57,7 @@ COORDINATES: Mapping[str, Mapping[str, str]] = {
     "attack": {"recipe": "recipes"},
     "latency": {"batch": "batch", "length": "length"},
 }
-AGGREGATED = ("noise",)
+AGGREGATED = ("noise", "behavior", "replay", "swaps")
 """Probes whose metrics also have a value over all coordinates, so that a claim need not name one."""
 
 

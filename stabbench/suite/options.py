@@ -12,6 +12,7 @@ from jsonschema.validators import extend
 
 from stabbench import registry
 from stabbench.errors import Problem, suggestion, unknown_name
+from stabbench.suite.option_files import file_problems
 from stabbench.suite.problems import shown
 from stabbench.suite.yaml_file import Document
 from stabbench.suite.yaml_nodes import KeyPath
@@ -52,6 +53,7 @@ def plugin_problems(kind: str, name: str, given: Any, path: KeyPath, document: D
         else:
             yield document.problem(where, _told(error))
     yield from _used(card, given, path, document)
+    yield from file_problems(card, given, path, document)
 
 
 @cache

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stabbench import registry
+from stabbench.assets import wordnet as places
 from stabbench.attacks.engine import wordnet
 
 SYSTEM = [name for name in registry.names("attacks") if registry.load("attacks", name).tier == "system"]
@@ -15,8 +16,8 @@ SYSTEM = [name for name in registry.names("attacks") if registry.load("attacks",
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine without WordNet; the folder is empty."""
-    monkeypatch.setattr(wordnet, "DEBIAN", tmp_path / "absent")
-    monkeypatch.setattr(wordnet, "_NLTK_FOLDERS", ())
+    monkeypatch.setattr(places, "DEBIAN", tmp_path / "absent")
+    monkeypatch.setattr(places, "_NLTK_FOLDERS", ())
     monkeypatch.delenv("WNSEARCHDIR", raising=False)
     monkeypatch.delenv("NLTK_DATA", raising=False)
     return tmp_path

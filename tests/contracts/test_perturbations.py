@@ -15,8 +15,16 @@ from stabbench import registry
 from stabbench.perturbations.base import SEVERITIES, Perturbation
 
 NAMES = registry.names("perturbations")
+
+
+def with_reason(name: str) -> object:
+    """A kind that needs what this machine lacks is skipped, and says why."""
+    reason = registry.load("perturbations", name)().missing()
+    return pytest.param(name, marks=pytest.mark.skipif(reason is not None, reason=str(reason)))
+
+
 TEXTS = st.text(max_size=60) | st.lists(st.sampled_from(["good", "film", "It's", "—", "naïve", "x", "!"])).map(" ".join)
-every = pytest.mark.parametrize("name", NAMES)
+every = pytest.mark.parametrize("name", [with_reason(name) for name in NAMES])
 
 
 def made(name: str) -> Perturbation:

@@ -29,8 +29,8 @@ WORDS = ["good", "bad", "dull", "great", "boring", "funny"]
 @pytest.fixture(scope="module")
 def dense(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Subject:
     folder = tmp_path_factory.mktemp("dense")
-    model, tokenizer = load_pretrained(tiny_model, ("no", "yes"), TrialSeeds(0, 0))
-    save_subject(model, tokenizer, folder, ("no", "yes"), 32)
+    model, tokenizer = load_pretrained(tiny_model, ("negative", "positive"), TrialSeeds(0, 0))
+    save_subject(model, tokenizer, folder, ("negative", "positive"), 32)
     return load_subject(folder)
 
 
@@ -45,7 +45,7 @@ def compressed(dense: Subject, tmp_path_factory: pytest.TempPathFactory) -> Subj
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
     examples = tuple(Example(f"t:{i}", f"the film was {word} and {WORDS[-i]}", i % 2) for i, word in enumerate(WORDS))
-    return Dataset(examples[:4], (), examples, ("no", "yes"), "fingerprint")
+    return Dataset(examples[:4], (), examples, ("negative", "positive"), "fingerprint")
 
 
 def _measure(name: str, dense: Subject, compressed: Subject, dataset: Dataset, folder: Path) -> list[Measurement]:

@@ -26,7 +26,9 @@ from stabbench.perturbations.zh_homophone import SOUNDS
 from stabbench.perturbations.zh_shape import SHAPES
 from stabbench.perturbations.zh_swap import ZhSwap
 
-MADE = [registry.load("perturbations", name)() for name in registry.names("perturbations")]
+MADE = [
+    p for name in registry.names("perturbations") if (p := registry.load("perturbations", name)()).missing() is None
+]
 CHARACTER_KINDS = [kind for kind in MADE if isinstance(kind, CharacterEdits)]
 WORD_KINDS = [kind for kind in MADE if isinstance(kind, WordEdits) and type(kind).edit is WordEdits.edit]
 

@@ -7,18 +7,15 @@ ours, and the index of sense keys, which nothing here reads and which is empty.
 from __future__ import annotations
 
 import atexit
-import os
 import shutil
 import tempfile
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-# Where NLTK looks by itself, beside the folders that NLTK_DATA names.
-_NLTK_FOLDERS = ("~/nltk_data", "/usr/share/nltk_data", "/usr/local/share/nltk_data", "/usr/lib/nltk_data")
-DEBIAN = Path("/usr/share/wordnet")
-NEEDED = tuple(f"{kind}.{pos}" for kind in ("data", "index") for pos in ("noun", "verb", "adj", "adv"))
-"""Files of WordNet's database that a search cannot do without."""
+from stabbench.assets.wordnet import NEEDED as NEEDED
+from stabbench.assets.wordnet import database, in_nltk_data
+from stabbench.assets.wordnet import missing as missing
+
 # Names of the lexicographer files by number, from the manual page lexnames(5WN) of WordNet 3.0.
 _ADJECTIVES, _ADVERBS = ("all", "pert"), ("all",)
 _NOUNS = (
@@ -32,23 +29,12 @@ _VERBS = (
 )  # fmt: skip
 
 
-def missing(recipe: str) -> str | None:
-    """Return what `recipe` lacks and what would get it, or None where WordNet is at hand."""
-    if _in_nltk_data() or _database() is not None:
-        return None
-    return (
-        f"{recipe} needs WordNet 3.0: install the package wordnet-base of Debian or Ubuntu (apt-get install "
-        "wordnet-base), or set WNSEARCHDIR to a folder with its data.* and index.* files, or NLTK_DATA to one "
-        "with corpora/wordnet"
-    )
-
-
 def provide() -> None:
     """Put WordNet on NLTK's search path where there is WordNet and NLTK does not find it by itself; once is enough."""
     import nltk
 
-    database = _database()
-    if database is not None and not _in_nltk_data() and (folder := str(_prepared(database))) not in nltk.data.path:
+    found = database()
+    if found is not None and not in_nltk_data() and (folder := str(_prepared(found))) not in nltk.data.path:
         nltk.data.path.append(folder)
 
 
@@ -57,23 +43,6 @@ def lexnames() -> str:
     named = [(f"adj.{name}", 3) for name in _ADJECTIVES] + [(f"adv.{name}", 4) for name in _ADVERBS]
     named += [(f"noun.{name}", 1) for name in _NOUNS] + [(f"verb.{name}", 2) for name in _VERBS] + [("adj.ppl", 3)]
     return "".join(f"{number:02d}\t{name}\t{pos}\n" for number, (name, pos) in enumerate(named))
-
-
-def _in_nltk_data() -> bool:
-    folders = [*filter(None, os.environ.get("NLTK_DATA", "").split(os.pathsep)), *_NLTK_FOLDERS]
-    corpora = [Path(folder).expanduser() / "corpora" for folder in folders]
-    return any((folder / "wordnet.zip").exists() or _complete(folder / "wordnet", "lexnames") for folder in corpora)
-
-
-def _database() -> Path | None:
-    """Return the folder of WordNet's database: the one WordNet's own variable names, or Debian's."""
-    named = os.environ.get("WNSEARCHDIR")
-    folders: Iterable[Path] = [Path(named)] if named else [DEBIAN]
-    return next((folder for folder in folders if _complete(folder)), None)
-
-
-def _complete(folder: Path, *more: str) -> bool:
-    return all((folder / name).is_file() for name in (*NEEDED, *more))
 
 
 @cache
