@@ -22,10 +22,10 @@ TASKS = ("sst2", "rte", "mrpc", "cola")
 DENSE = "dense"
 
 
-def command(task: str, data: str, seeds: int, examples: int, jobs: int, out: Path, store: Path) -> list[str]:
+def command(task: str, data: str, given: argparse.Namespace) -> list[str]:
     """Return the command line of one task's run."""
-    options = ["--set", f"data.root={data}", "--set", f"data.train.limit={examples}", "--seeds", str(seeds)]
-    return ["run", task, *options, "--jobs", str(jobs), "--store", str(store), "--out", str(out / task)]
+    values = [f"data.root={data}", f"data.train.limit={given.examples}", *given.set]
+    return ["run", task, *(word for value in values for word in ("--set", value)), "--seeds", str(given.seeds)]
 
 
 def rows(task: str, run: Path) -> list[dict[str, Any]]:
@@ -88,20 +88,22 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path(".stabbench/store"))
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--examples", type=int, default=200, help="training examples; a tenth is for validation")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="passed on to every run")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS)
     given = parser.parse_args()
     found, commands = [], []
     for task in given.tasks:
-        line = command(task, given.data, given.seeds, given.examples, given.jobs, given.runs, given.store)
-        shown = command(task, "DIR", given.seeds, given.examples, given.jobs, Path("runs"), Path(".stabbench/store"))
-        commands.append("stabbench " + " ".join(shown))
-        done = subprocess.run([sys.executable, "-m", "stabbench", *line], check=False)
+        commands.append("stabbench " + " ".join(command(task, "DIR", given)))
+        places = ["--jobs", str(given.jobs), "--store", str(given.store), "--out", str(given.runs / task)]
+        line = [sys.executable, "-m", "stabbench", *command(task, given.data, given), *places]
+        done = subprocess.run(line, check=False)
         if done.returncode not in (0, 5):
             sys.exit(f"{task} ended with {done.returncode}; what is finished is kept, and the same command goes on")
         found += rows(task, given.runs / task)
     given.out.mkdir(parents=True, exist_ok=True)
-    call = f"python suites/bench_presets.py --data DIR --seeds {given.seeds} --examples {given.examples}"
+    more = "".join(f" --set {value}" for value in given.set)
+    call = f"python suites/bench_presets.py --data DIR --seeds {given.seeds} --examples {given.examples}{more}"
     (given.out / "README.md").write_text(table(found, commands, call), encoding="utf-8")
     plain = [{key: value for key, value in row.items() if key not in ("claim", "failures")} for row in found]
     (given.out / "presets.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
