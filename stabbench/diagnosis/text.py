@@ -53,10 +53,11 @@ def _group(group: Sequence[Finding]) -> Iterator[str]:
     first = group[0]
     seeds = ", ".join(dict.fromkeys(seed for finding in group for seed in finding.seeds))
     yield f"  seed {seeds}: {first.rule} (rule {first.number}): {first.cause}"
-    for finding in group:
-        whose = f"seed {', '.join(finding.seeds)}: " if len(group) > 1 else ""
-        for item in finding.evidence:
-            yield f"    seen  {whose}{evidence_text(item)}"
+    whose = f"seed {', '.join(first.seeds)}: " if len(group) > 1 else ""
+    for item in first.evidence:
+        yield f"    seen  {whose}{evidence_text(item)}"
+    if others := ", ".join(seed for finding in group[1:] for seed in finding.seeds):
+        yield f"    seen  alike in seed {others}: their numbers are in the report and in --json"
     for number, remedy in enumerate(first.remedies, start=1):
         yield f"    try {number} {remedy_text(remedy)}"
 

@@ -38,7 +38,7 @@ def sweep_curves(
                 )  # fmt: skip
         upper.set_ylim(-0.04, 1.04)
         upper.set_ylabel("share of failed runs")
-        upper.legend(loc="upper left")
+        upper.legend(loc="best")
         lower.set_ylabel(f"{metric} on the test split")
         lower.set_xlabel(option)
         _ticks(lower, values)
