@@ -56,6 +56,13 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "South Asia": ("Indian", "Pakistani", "Bangladeshi", "Nepali", "Sri Lankan", "Afghan"),
         "West Asia": ("Iranian", "Iraqi", "Syrian", "Lebanese", "Turkish", "Jordanian"),
     },
+    "place": {
+        "Africa": ("Lagos", "Nairobi", "Accra", "Cairo", "Dakar"),
+        "Asia": ("Mumbai", "Hanoi", "Manila", "Seoul", "Karachi"),
+        "Europe": ("Lyon", "Leeds", "Porto", "Gdansk", "Malmo"),
+        "Latin America": ("Lima", "Quito", "Bogota", "Recife", "Puebla"),
+        "North America": ("Denver", "Toronto", "Cleveland", "Calgary", "Tucson"),
+    },
     "religion": {
         "Buddhist": ("Buddhist",),
         "Christian": ("Christian", "Catholic", "Protestant", "Orthodox"),
@@ -74,6 +81,7 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 SLOTS: Mapping[str, tuple[str, ...]] = {
     "name": ("name_gender", "name_origin"),
     "nationality": ("nationality",),
+    "place": ("place",),
     "religion": ("religion",),
     "gender": ("gender",),
 }

@@ -24,7 +24,7 @@ from stabbench.suite.option_files import option_file
 
 @dataclass(frozen=True)
 class Swaps(Probe):
-    """Gaps between groups when names, nationalities, religions or gender terms of a sentence are swapped.
+    """Gaps between groups when a sentence's name, place, nationality, religion or gender term is swapped.
 
     Every sentence is filled with every term of its place (`stabbench.data.group_terms`, our own lists; sentences of our
     own by default). Per category and group, at {category, group}: ``swaps.probability`` of the positive classes,

@@ -236,7 +236,7 @@ def swaps(source: Source) -> Section | None:
         _of_terms(source, "Gaps between groups", places(source, "swaps.probability_gap", "category"), gaps, gap_note),
         _of_terms(source, "By group", places(source, "swaps.probability", "category", "group"), means, group_note),
     ]
-    lead = "The same sentences with names, nationalities, religions and gender terms of different groups in one place."
+    lead = "The same sentences with names, places, nationalities, religions and gender terms of different groups."
     return Section("swaps", "Swapped names and group terms", lead, (), tables)
 
 
