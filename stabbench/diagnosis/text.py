@@ -57,7 +57,7 @@ def _group(group: Sequence[Finding]) -> Iterator[str]:
     for item in first.evidence:
         yield f"    seen  {whose}{evidence_text(item)}"
     if others := ", ".join(seed for finding in group[1:] for seed in finding.seeds):
-        yield f"    seen  alike in seed {others}: their numbers are in the report and in --json"
+        yield f"    seen  alike in seed {others}: --json has their numbers"
     for number, remedy in enumerate(first.remedies, start=1):
         yield f"    try {number} {remedy_text(remedy)}"
 

@@ -79,7 +79,8 @@ def test_the_text_names_run_seed_evidence_and_remedy(folder: Path, first: RunFol
     assert lines[0] == "run first of suite ill"
     assert lines[1] == "baseline: 2 of 2 runs failed, seed 3, 5"
     assert lines[2].startswith("  seed 3, 5: front-loaded (rule 5): Adam without bias correction")
-    assert any(line.startswith("    seen  seed 5: the first update moves block.0 by") for line in lines)
+    assert any(line.startswith("    seen  seed 3: the first update moves block.0 by") for line in lines)
+    assert "    seen  alike in seed 5: --json has their numbers" in lines
     assert any('{"train": {"optimizer": "adamw"}, "stabilizers": [{"warmup"' in line for line in lines)
     assert "sound: 0 of 2 runs failed; nothing found" in lines
     assert lines[-1] == "next: stabbench diagnose first --apply"
