@@ -132,6 +132,8 @@ def _probe_cell(
             *(["textattack"] if traits["worker"] == "attack" else []), *_compression_libraries(stages)
         ),
     }
+    if lacking := _lacking(probe, traits["uses"]):
+        static["lacking"] = lacking
     if any(registry.card("compression", stage.name).traits["instruction_set"] for stage in stages):
         static["instruction_set"] = list(instruction_set())
     label = "+".join(compressors) or DENSE
@@ -173,6 +175,12 @@ def _used_versions(plugged: Plugged, uses: Mapping[str, str]) -> dict[str, int]:
         for option, kind in uses.items()
         for name in plugged.options.get(option, ())
     }
+
+
+def _lacking(probe: Plugged, uses: Mapping[str, str]) -> list[str]:
+    """Return the attacks that this machine lacks something for: the cell is done anew when it has it."""
+    named = [name for option, kind in uses.items() if kind == "attacks" for name in probe.options.get(option, ())]
+    return sorted(name for name in named if registry.load("attacks", name).given(**probe.options).missing())
 
 
 def _compression_libraries(stages: list[Plugged]) -> list[str]:
