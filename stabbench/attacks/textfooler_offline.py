@@ -21,17 +21,17 @@ class TextfoolerOffline(Attack):
     paper: ClassVar[str] = "Jin et al. 2020, arXiv:1907.11932"
     equation: ClassVar[str] = """
         Order words by f_y(x without word i), lowest first; in that order try the 50 nearest words with a
-        cosine of at least 0.5 that share a part of speech and keep the 15 words around similar, until the
+        cosine of at least 0.7 that share a part of speech and keep the 15 words around similar, until the
         answer changes. No word twice, no stopword.
     """
     changes: ClassVar[str] = "Whole words."
     cost: ClassVar[str] = "w queries to rank w words and at most 50 for each; the encoder reads every candidate."
     departures: ClassVar[str] = """
-        GloVe 6B, 50 dimensions, its 60,000 commonest words, where TextFooler has vectors counter-fitted to
-        put antonyms apart: the encoder has to. Parts of speech are lemminflect's: a word is allowed that can
-        be of one the other can be of. The local encoder all-MiniLM-L6-v2 stands in for the Universal Sentence
-        Encoder, at a cosine of 0.994, which at most one swap of a word for its antonym in twenty reaches; it
-        is asked for short texts too. The stopwords are our list.
+        GloVe 6B, 50 dimensions, its 60,000 commonest words, where TextFooler has vectors counter-fitted to put antonyms
+        apart: the encoder has to. The cosine is the paper's, since GloVe's run higher; textattack has 0.5. Parts of
+        speech are lemminflect's: a word is allowed that can be of one the other can be of. The local encoder
+        all-MiniLM-L6-v2 stands in for the Universal Sentence Encoder, at a cosine of 0.994, which at most one swap of a
+        word for its antonym in twenty reaches; it is asked for short texts too. The stopwords are our list.
     """
     pitfalls: ClassVar[str] = """
         Not comparable to published rates of TextFooler. Where the victim itself was fine-tuned from all-

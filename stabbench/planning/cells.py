@@ -163,6 +163,7 @@ def _panel_cells(study: _Study) -> Iterator[Cell]:
             "compression": [stage.for_key() for stage in stages] if len(compressions) > 1 else [],
             "hardware": hardware_class(),
             "libraries": libraries("pytest-benchmark", *_compression_libraries(stages)),
+            **({"uses": used} if (used := _used_versions(probe, traits["uses"])) else {}),
         }
         options = {**probe.options, "members": [list(member) for member in members]}
         parents = tuple(train_id(variant, seed) for variant, seed, _ in members)

@@ -96,15 +96,17 @@ class Attack(Probe):
         if unknown := [recipe for recipe in self.recipes if recipe not in known]:
             raise ConfigurationError([f"probes.attack.recipes: {unknown_name('attack', r, known)}" for r in unknown])
         recipes = [registry.load("attacks", name).given(masked_lm=self.masked_lm) for name in self.recipes]
-        reasons = {recipe.name: recipe.missing() for recipe in recipes}
+        reasons = {recipe.name: recipe.missing() or self._unconstrained(recipe) for recipe in recipes}
         examples = sample(context.dataset.test, self.examples, self.seed)
         texts = [example.content for example in examples]
         batch_size = steady_batch_size(subject, context.dense is not None, texts, self.batch_size)
         measurements = []
         with (context.folder / "attack.jsonl").open("w", encoding="utf-8") as stream:
             for recipe, constraints in ((recipe, preset) for recipe in recipes for preset in self.constraints):
-                if reasons[recipe.name] or (constraints != "recipe" and not recipe.swaps_words):
+                if reasons[recipe.name]:
                     measurements.append(skipped(recipe, constraints, self.examples))
+                    continue
+                if constraints != "recipe" and not recipe.swaps_words:
                     continue
                 rows = attack_examples(
                     recipe,
@@ -121,6 +123,12 @@ class Attack(Probe):
         told = {recipe.name: self._told(recipe, reasons[recipe.name], model) for recipe in recipes}
         (context.folder / "recipes.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
         return measurements
+
+    def _unconstrained(self, recipe: Recipe) -> str | None:
+        """Return why nothing is left to run of a recipe on which lax and strict constraints say nothing."""
+        if recipe.swaps_words or "recipe" in self.constraints:
+            return None
+        return f"{recipe.name} swaps no words, which lax and strict constraints are about: add recipe to constraints"
 
     def _numbers(self, recipe: Recipe, constraints: Preset, rows: Sequence[AttackRow]) -> list[Measurement]:
         if recipe.goal == "keep":

@@ -43,6 +43,13 @@ class Encoder:
     def __init__(self, model: nn.Module, tokenizer: Any) -> None:
         self.model, self.tokenizer = model, tokenizer
 
+    @property
+    def word_embeddings(self) -> Tensor:
+        """(V, H) embeddings of the vocabulary."""
+        table: Any = self.model.get_input_embeddings()  # type: ignore[operator]
+        weight: Tensor = table.weight
+        return weight.detach().float()
+
     def __call__(self, texts: list[str]) -> Tensor:
         """Return (N, H) float32 vectors: means over a text's tokens, special ones included; in the texts' order."""
         encoded = encode_texts(self.tokenizer, texts, MAX_LENGTH)
@@ -103,5 +110,5 @@ def same_start(model: nn.Module | None, encoder: Encoder) -> bool | None:
     """Return whether `model` was fine-tuned from the encoder, told by ‖E − E₀‖/‖E₀‖; None where there is no model."""
     if model is None:
         return None
-    own, start = (anatomy(m).word_embeddings.weight.detach().float() for m in (model, encoder.model))
+    own, start = anatomy(model).word_embeddings.weight.detach().float(), encoder.word_embeddings
     return own.shape == start.shape and float((own - start).norm() / start.norm()) < SAME_START

@@ -50,7 +50,7 @@ def textfooler(victim: Any) -> Attack:
         RepeatModification(),
         StopwordModification(),
         InputColumnModification(["premise", "hypothesis"], {"premise"}),
-        WordEmbeddingDistance(embedding=glove(), min_cos_sim=0.5),
+        WordEmbeddingDistance(embedding=glove(), min_cos_sim=0.7),
         SameWordClass(),
         LocalEncoder(local_encoder(), threshold=CLOSE, window_size=WINDOW, compare_against_original=False),
     ]
