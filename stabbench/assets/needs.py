@@ -46,13 +46,15 @@ def missing(suite: Suite) -> list[str]:
 
 def _read_by_attacks(suite: Suite) -> list[str]:
     """Return the assets that the suite's attacks read: word vectors, a sentence encoder."""
-    if "attack" not in suite.probes:
-        return []
-    options = {**registry.card("probes", "attack").defaults(), **suite.probes["attack"]}
-    traits = [registry.card("attacks", name).traits for name in options["recipes"]]
-    assets = [asset for trait in traits for asset in trait["assets"]]
-    if set(options["constraints"]) != {"recipe"} and any(trait["swaps_words"] for trait in traits):
-        assets += CONSTRAINT_ASSETS
+    assets: list[str] = []
+    for probe in ("attack", "transfer"):
+        if probe in suite.probes:
+            options = {**registry.card("probes", probe).defaults(), **suite.probes[probe]}
+            traits = [registry.card("attacks", name).traits for name in options["recipes"]]
+            assets += [asset for trait in traits for asset in trait["assets"]]
+            constrained = set(options.get("constraints", ())) - {"recipe"}
+            if constrained and any(trait["swaps_words"] for trait in traits):
+                assets += CONSTRAINT_ASSETS
     return assets
 
 
