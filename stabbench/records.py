@@ -28,7 +28,8 @@ class Measurement:
         at: coordinates that tell several values of one metric apart, such as ``{"kind": "keyboard", "severity": 3}``.
         n_used: how many items (examples, steps, rounds) the value rests on.
         n_planned: how many were planned; `n_used` below it means some were skipped or lost.
-        status: ``failed-run`` where the subject is a failed run, ``error`` where the cell crashed.
+        status: ``failed-run`` where the subject is a failed run, ``error`` where the cell crashed,
+            ``skipped`` where this machine lacks what it needs.
     """
 
     metric: str

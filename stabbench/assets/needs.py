@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stabbench import registry
 from stabbench.assets.fetch import fetch, path_if_cached
 from stabbench.errors import ConfigurationError, unknown_name
 from stabbench.suite.fingerprint import uses_files
 from stabbench.suite.schema import BUILTIN_DATA, BUILTIN_MODELS, TINY, Suite
+
+CONSTRAINT_ASSETS = ("builtin:glove-50d", "builtin:minilm-l6")
+"""What lax and strict constraints of attacks measure similarity with."""
 
 
 def needed(suite: Suite) -> list[str]:
@@ -22,7 +26,8 @@ def needed(suite: Suite) -> list[str]:
     wrong = [unknown_name(what, name, known) for what, name, known in asked if _builtin(name) and name not in known]
     if wrong:
         raise ConfigurationError(wrong)
-    return [name for _, name, _ in asked if _builtin(name) and name != TINY]
+    named = [name for _, name, _ in asked if _builtin(name) and name != TINY]
+    return list(dict.fromkeys([*named, *_read_by_attacks(suite)]))
 
 
 def fetch_all(suite: Suite, *, offline: bool = False) -> dict[str, Path]:
@@ -37,6 +42,20 @@ def fetch_all(suite: Suite, *, offline: bool = False) -> dict[str, Path]:
 def missing(suite: Suite) -> list[str]:
     """Return what a suite needs and the cache does not have."""
     return [name for name in needed(suite) if path_if_cached(name) is None]
+
+
+def _read_by_attacks(suite: Suite) -> list[str]:
+    """Return the assets that the suite's attacks read: word vectors, a sentence encoder."""
+    assets: list[str] = []
+    for probe in ("attack", "transfer"):
+        if probe in suite.probes:
+            options = {**registry.card("probes", probe).defaults(), **suite.probes[probe]}
+            traits = [registry.card("attacks", name).traits for name in options["recipes"]]
+            assets += [asset for trait in traits for asset in trait["assets"]]
+            constrained = set(options.get("constraints", ())) - {"recipe"}
+            if constrained and any(trait["swaps_words"] for trait in traits):
+                assets += CONSTRAINT_ASSETS
+    return assets
 
 
 def _builtin(name: str) -> bool:

@@ -14,6 +14,7 @@ class BadCharactersHomoglyphs(Attack):
 
     version: ClassVar[int] = 1
     tier: ClassVar[Tier] = "offline"
+    recipe: ClassVar[str] = "BadCharacters2021"
     paper: ClassVar[str] = "Boucher et al. 2022, arXiv:2106.09898 (imperceptible perturbations)"
     equation: ClassVar[str] = """
         min f_y(x with edits at p_1 … p_m) over places p by differential evolution (best1bin, population 32, at most 10

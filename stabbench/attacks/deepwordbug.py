@@ -14,6 +14,7 @@ class Deepwordbug(Attack):
 
     version: ClassVar[int] = 1
     tier: ClassVar[Tier] = "offline"
+    recipe: ClassVar[str] = "DeepWordBugGao2018"
     paper: ClassVar[str] = "Gao et al. 2018, arXiv:1801.04354"
     equation: ClassVar[str] = """
         Order words by f_y(x with word i replaced by [UNK]), lowest first; in that order try one swap, one substitution,

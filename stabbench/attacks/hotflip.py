@@ -14,6 +14,7 @@ class Hotflip(Attack):
 
     version: ClassVar[int] = 1
     tier: ClassVar[Tier] = "offline"
+    recipe: ClassVar[str] = "HotFlipEbrahimi2017"
     paper: ClassVar[str] = "Ebrahimi et al. 2018, arXiv:1712.06751"
     equation: ClassVar[str] = """
         gain(i, v) = ∇_{e_i} L(x, y) · (e_v − e_i) for the token i and the word v of the vocabulary; of the 16 flips

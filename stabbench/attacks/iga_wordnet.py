@@ -15,6 +15,7 @@ class IgaWordnet(Attack):
 
     version: ClassVar[int] = 1
     tier: ClassVar[Tier] = "system"
+    swaps_words: ClassVar[bool] = True
     paper: ClassVar[str] = "Wang et al. 2019, arXiv:1909.06723"
     equation: ClassVar[str] = """
         A population of at most 60 texts, each with one word swapped for its best synonym; per generation parents are

@@ -14,6 +14,7 @@ class InputReduction(Attack):
 
     version: ClassVar[int] = 1
     tier: ClassVar[Tier] = "offline"
+    recipe: ClassVar[str] = "InputReductionFeng2018"
     goal: ClassVar[Goal] = "keep"
     paper: ClassVar[str] = "Feng et al. 2018, arXiv:1804.07781"
     equation: ClassVar[str] = """

@@ -15,6 +15,8 @@ class Leap(Attack):
 
     version: ClassVar[int] = 1
     tier: ClassVar[Tier] = "system"
+    swaps_words: ClassVar[bool] = True
+    recipe: ClassVar[str] = "LEAP2023"
     paper: ClassVar[str] = "Xiao et al. 2023, arXiv:2308.11284"
     equation: ClassVar[str] = """
         A swarm of 60 texts; per round each turns words towards its own best and the swarm's best text with

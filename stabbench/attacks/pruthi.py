@@ -14,6 +14,7 @@ class Pruthi(Attack):
 
     version: ClassVar[int] = 1
     tier: ClassVar[Tier] = "offline"
+    recipe: ClassVar[str] = "Pruthi2019"
     paper: ClassVar[str] = "Pruthi et al. 2019, arXiv:1905.11268"
     equation: ClassVar[str] = """
         Of all texts that differ from x by one swap of neighbouring letters, one deletion, one insertion or one letter

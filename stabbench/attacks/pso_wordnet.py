@@ -15,6 +15,7 @@ class PsoWordnet(Attack):
 
     version: ClassVar[int] = 1
     tier: ClassVar[Tier] = "system"
+    swaps_words: ClassVar[bool] = True
     paper: ClassVar[str] = "Zang et al. 2020, ACL 2020.acl-main.540"
     equation: ClassVar[str] = """
         A swarm of 60 texts; per round each turns words towards its own best and the swarm's best text with

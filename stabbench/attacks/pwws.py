@@ -15,6 +15,8 @@ class Pwws(Attack):
 
     version: ClassVar[int] = 1
     tier: ClassVar[Tier] = "system"
+    swaps_words: ClassVar[bool] = True
+    recipe: ClassVar[str] = "PWWSRen2019"
     paper: ClassVar[str] = "Ren et al. 2019, ACL P19-1103"
     equation: ClassVar[str] = """
         Order words by softmax(S)_i · max_c f-loss(x with word i → synonym c), S_i = 1 − f_y(x with word i replaced by

@@ -134,6 +134,8 @@ def _probe_cell(
             *(["textattack"] if traits["worker"] == "attack" else []), *_compression_libraries(stages)
         ),
     }
+    if lacking := _lacking(probe, traits["uses"]):
+        static["lacking"] = lacking
     if any(registry.card("compression", stage.name).traits["instruction_set"] for stage in stages):
         static["instruction_set"] = list(instruction_set())
     label = "+".join(compressors) or DENSE
@@ -163,6 +165,7 @@ def _panel_cells(study: _Study) -> Iterator[Cell]:
             "compression": [stage.for_key() for stage in stages] if len(compressions) > 1 else [],
             "hardware": hardware_class(),
             "libraries": libraries("pytest-benchmark", *_compression_libraries(stages)),
+            **({"uses": used} if (used := _used_versions(probe, traits["uses"])) else {}),
         }
         options = {**probe.options, "members": [list(member) for member in members]}
         parents = tuple(train_id(variant, seed) for variant, seed, _ in members)
@@ -182,6 +185,12 @@ def _used_versions(plugged: Plugged, uses: Mapping[str, str]) -> dict[str, int]:
         for option, kind in uses.items()
         for name in plugged.options.get(option, ())
     }
+
+
+def _lacking(probe: Plugged, uses: Mapping[str, str]) -> list[str]:
+    """Return the attacks that this machine lacks something for: the cell is done anew when it has it."""
+    named = [name for option, kind in uses.items() if kind == "attacks" for name in probe.options.get(option, ())]
+    return sorted(name for name in named if registry.load("attacks", name).given(**probe.options).missing())
 
 
 def _compression_libraries(stages: list[Plugged]) -> list[str]:

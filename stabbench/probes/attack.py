@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from stabbench import registry
 from stabbench.attacks.base import Attack as Recipe
+from stabbench.attacks.base import Preset
+from stabbench.attacks.engine.resources import ENCODER
 from stabbench.attacks.engine.run import AttackRow, attack_examples
-from stabbench.errors import ConfigurationError, StabbenchError, unknown_name
+from stabbench.errors import ConfigurationError, unknown_name
 from stabbench.models.subject import Subject
 from stabbench.probes._sample import sample, steady_batch_size
 from stabbench.probes.base import Applies, Context, Probe
-from stabbench.records import Direction, Measurement, finite
+from stabbench.records import Coordinate, Direction, Measurement, finite
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,16 @@ class Attack(Probe):
     and texts on which the attack raised, are left out of all of them and show as n_used < n_planned. A recipe whose
     goal is to keep the answer (``input-reduction``) gives the number of words left in place of the rates.
 
-    Stores ``attack.jsonl``, one row per recipe and text: see `stabbench.attacks.engine.run.AttackRow`; numbers that are
-    not finite are strings.
+    Under ``constraints`` other than ``recipe`` the coordinates name them too. A recipe that needs what this machine
+    lacks is skipped: one number without a value, its status ``skipped``; once the machine has it, the cell's key is
+    another and the cell is done anew.
+
+    Stores ``attack.jsonl``, one row per recipe, constraints and text: see `stabbench.attacks.engine.run.AttackRow`;
+    numbers that are not finite are strings. Stores ``recipes.json``: recipe → `tier`; `skipped`, why and what would get
+    it, or null; `constraint_encoder`, null or the encoder's name and whether the victim was fine-tuned from it.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     worker: ClassVar[Literal["torch", "attack", "exclusive"]] = "attack"
     applies: ClassVar[Applies] = "both"
     uses: ClassVar[Mapping[str, str]] = {"recipes": "attacks"}
@@ -66,26 +73,41 @@ class Attack(Probe):
     batch_size: Annotated[
         int, Field(ge=1, description="texts in one call; a compressed subject whose answers depend on it gets 1")
     ] = 32
+    constraints: Annotated[
+        tuple[Preset, ...],
+        Field(
+            min_length=1,
+            description="what each recipe is run under: recipe, its own constraints; beside them lax or strict ones "
+            "on words and texts, for recipes that swap words",
+        ),
+    ] = ("recipe",)
+    masked_lm: Annotated[
+        str, Field(description="folder of the masked language model of bae-, bert-attack- and clare-offline")
+    ] = ""
 
     def measure(self, subject: Subject, context: Context) -> list[Measurement]:
         """Return six numbers per recipe and one per recipe and budget; three of a recipe that keeps the answer.
 
         Raises:
             ConfigurationError: a recipe is unknown.
-            StabbenchError: this process was not prepared for attacks, or a recipe needs what this machine lacks.
+            StabbenchError: this process was not prepared for attacks.
         """
         known = registry.names("attacks")
         if unknown := [recipe for recipe in self.recipes if recipe not in known]:
             raise ConfigurationError([f"probes.attack.recipes: {unknown_name('attack', r, known)}" for r in unknown])
-        recipes: list[Recipe] = [registry.load("attacks", recipe)() for recipe in self.recipes]
-        if missing := [reason for recipe in recipes if (reason := recipe.missing())]:
-            raise StabbenchError("; ".join(missing))
+        recipes = [registry.load("attacks", name).given(masked_lm=self.masked_lm) for name in self.recipes]
+        reasons = {recipe.name: recipe.missing() or self._unconstrained(recipe) for recipe in recipes}
         examples = sample(context.dataset.test, self.examples, self.seed)
         texts = [example.content for example in examples]
         batch_size = steady_batch_size(subject, context.dense is not None, texts, self.batch_size)
         measurements = []
         with (context.folder / "attack.jsonl").open("w", encoding="utf-8") as stream:
-            for recipe in recipes:
+            for recipe, constraints in ((recipe, preset) for recipe in recipes for preset in self.constraints):
+                if reasons[recipe.name]:
+                    measurements.append(skipped(recipe, constraints, self.examples))
+                    continue
+                if constraints != "recipe" and not recipe.swaps_words:
+                    continue
                 rows = attack_examples(
                     recipe,
                     subject,
@@ -93,15 +115,51 @@ class Attack(Probe):
                     query_budget=self.query_budget,
                     seed=self.seed,
                     batch_size=batch_size,
+                    constraints=constraints,
                 )
                 stream.writelines(json.dumps(finite(row.as_dict())) + "\n" for row in rows)
-                if recipe.goal == "keep":
-                    measurements += reduction_summary(recipe.name, rows, self.examples)
-                else:
-                    measurements += summary(recipe.name, rows, self.examples)
-                    budgets = [budget for budget in self.budgets if budget <= self.query_budget]
-                    measurements += budget_curve(recipe.name, rows, self.examples, budgets)
+                measurements += self._numbers(recipe, constraints, rows)
+        model = (context.dense or subject).model
+        told = {recipe.name: self._told(recipe, reasons[recipe.name], model) for recipe in recipes}
+        (context.folder / "recipes.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
         return measurements
+
+    def _unconstrained(self, recipe: Recipe) -> str | None:
+        """Return why nothing is left to run of a recipe on which lax and strict constraints say nothing."""
+        if recipe.swaps_words or "recipe" in self.constraints:
+            return None
+        return f"{recipe.name} swaps no words, which lax and strict constraints are about: add recipe to constraints"
+
+    def _numbers(self, recipe: Recipe, constraints: Preset, rows: Sequence[AttackRow]) -> list[Measurement]:
+        if recipe.goal == "keep":
+            found = reduction_summary(recipe.name, rows, self.examples)
+        else:
+            budgets = [budget for budget in self.budgets if budget <= self.query_budget]
+            curve = budget_curve(recipe.name, rows, self.examples, budgets)
+            found = [*summary(recipe.name, rows, self.examples), *curve]
+        return [replace(m, at=place(m.at, constraints)) for m in found]
+
+    def _told(self, recipe: Recipe, reason: str | None, model: Any) -> dict[str, Any]:
+        told: dict[str, Any] = {"tier": recipe.tier, "skipped": reason, "constraint_encoder": None}
+        presets = recipe.swaps_words and set(self.constraints) != {"recipe"}
+        if reason is None and (recipe.encoder or presets):
+            from stabbench.attacks.engine.similarity import local_encoder, same_start
+
+            told["constraint_encoder"] = {"name": ENCODER, "is_victims_start": same_start(model, local_encoder())}
+        return told
+
+
+def place(at: Mapping[str, Coordinate], constraints: Preset) -> dict[str, Coordinate]:
+    """Return coordinates with the constraints named where they are not the recipe's own."""
+    return dict(at) if constraints == "recipe" else {**at, "constraints": constraints}
+
+
+def skipped(recipe: Recipe, constraints: Preset, planned: int) -> Measurement:
+    """Return the number of a recipe that was not run: none."""
+    keeps = recipe.goal == "keep"
+    metric, unit = ("attack.words_left", "count") if keeps else ("attack.accuracy_under_attack", "share")
+    at = place({"recipe": recipe.name}, constraints)
+    return Measurement(metric, None, unit, "higher", at, 0, planned, status="skipped")
 
 
 def summary(recipe: str, rows: Sequence[AttackRow], planned: int) -> list[Measurement]:

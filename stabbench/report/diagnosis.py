@@ -48,7 +48,9 @@ def _table(groups: Sequence[Sequence[Finding]]) -> Table:
                 text_cell(visible(remedies, 400)),
             ]
         )
-    note = "Where several runs show the same, the evidence is that of the first; `diagnose --json` has it for every run."
+    note = (
+        "Where several runs show the same, the evidence is that of the first; `diagnose --json` has it for every run."
+    )
     return Table("What was found, by arm and run", ["arm", "likely cause", "evidence", "first remedies"], rows, note)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from stabbench.records import canonical
+from stabbench.report.attack_panels import survivors, transfers
 from stabbench.report.data import AttackExample, Cell, Section, Table
 from stabbench.report.figures.noise import noise_curves
 from stabbench.report.numbers import fixed
@@ -87,7 +90,7 @@ def attacks(source: Source) -> Section | None:
     found = [r for r in source.rows if r.measurement.metric in told]
     if not found:
         return None
-    recipes = list(dict.fromkeys(str(row.measurement.at["recipe"]) for row in found))
+    places = list(dict.fromkeys(canonical(dict(row.measurement.at)) for row in found))
     metrics: tuple[tuple[str, str], ...] = (
         ("attack.clean_accuracy", "clean accuracy"),
         ("attack.accuracy_under_attack", "under attack"),
@@ -100,28 +103,58 @@ def attacks(source: Source) -> Section | None:
     measured = {row.measurement.metric for row in source.rows}
     metrics = tuple((name, label) for name, label in metrics if name != told[1] or name in measured)
     rows = []
-    for recipe in recipes:
-        for variant in source.variants:
+    known = {canonical(dict(row.measurement.at)) for row in found if row.measurement.status != "skipped"}
+    for place in sorted(places, key=lambda place: _order(json.loads(place))):
+        at = json.loads(place)
+        for variant in source.variants if place in known else ():
             fine = set(successful(source, variant))
-            values = [
-                {s: x for s, x in source.by_seed(m, variant, at={"recipe": recipe}).items() if s in fine}
-                for m, _ in metrics
-            ]
-            rows.append([Cell(f"{recipe}: {variant}", None, False), *(group_cell(v) for v in values)])
+            values = [{s: x for s, x in source.by_seed(m, variant, at=at).items() if s in fine} for m, _ in metrics]
+            rows.append([Cell(f"{_label(at)}: {variant}", None, False), *(group_cell(v) for v in values)])
     examples = found[0].measurement.n_planned
     note = (
         f"Runs that did not fail, {examples} examples each. Success rate: of the examples the "
         "model got right, the share it was led astray on. "
         "Skipped examples are those it got wrong anyway. A model that always answers one class "
-        "cannot be attacked: read this beside the commonest answer above."
+        "cannot be attacked: read this beside the commonest answer above. Lax and strict: the same recipe with a "
+        "cosine of at least 0.7 or 0.9 between swapped words and between whole texts."
     )
     table = Table("Attacks", ["recipe: variant", *(name for _, name in metrics)], rows, note)
     seed = shown_seed(source)
+    fine_seeds = {variant: successful(source, variant) for variant in source.variants}
+    worst = survivors(source, fine_seeds)
+    tables = [table, *([worst] if worst else []), *transfers(source)]
     lead = (
         "The attack searches for a small change that makes a right answer wrong; the same examples "
         "are put to every model."
     )
-    return Section("attacks", "Attacks", lead, (), [table], _examples(source, seed) if seed else ())
+    shown = _examples(source, seed) if seed else ()
+    return Section("attacks", "Attacks", lead, (), tables, shown, _notes(source))
+
+
+def _order(at: Mapping[str, Any]) -> tuple[str, int]:
+    """Recipes by name; under each its own constraints, then lax, then strict ones."""
+    return str(at["recipe"]), ("recipe", "lax", "strict").index(at.get("constraints", "recipe"))
+
+
+def _label(at: Mapping[str, Any]) -> str:
+    return f"{at['recipe']}, {at['constraints']}" if "constraints" in at else str(at["recipe"])
+
+
+def _notes(source: Source) -> list[str]:
+    """Return what was skipped and why, and where the encoder of an attack knows the victim too well."""
+    told: dict[str, None] = {}
+    for variant in source.variants:
+        for seed in source.seeds:
+            for recipe, facts in source.recipes(variant, seed).items():
+                if facts["skipped"]:
+                    told[f"Skipped: {visible(facts['skipped'], 600)}."] = None
+                encoder = facts["constraint_encoder"]
+                if encoder and encoder["is_victims_start"]:
+                    told[
+                        f"{recipe}: the encoder that decides which texts are similar enough, {visible(encoder['name'])}"
+                        ", is what the victim was fine-tuned from; it shares the victim's blind spots."
+                    ] = None
+    return list(told)
 
 
 def shown_seed(source: Source) -> str | None:

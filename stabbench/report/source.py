@@ -110,3 +110,11 @@ class Source:
             return []
         lines = (stored.folder / f"{probe}.jsonl").read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines if line]
+
+    def recipes(self, variant: str, seed: str) -> dict[str, dict[str, Any]]:
+        """Return recipe → what the attack probe told of it (``recipes.json``) for one trial; empty where it did not."""
+        stored = self.run.cell(f"attack/{variant}/{seed}/dense")
+        if stored is None or not (stored.folder / "recipes.json").exists():
+            return {}
+        found: dict[str, dict[str, Any]] = json.loads((stored.folder / "recipes.json").read_text(encoding="utf-8"))
+        return found

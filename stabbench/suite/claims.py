@@ -11,7 +11,7 @@ from stabbench import registry
 from stabbench.errors import Problem, suggestion, unknown_name
 from stabbench.records import DENSE
 from stabbench.suite.contrasts import Known, change_problems, contrast_problems, unmeasured
-from stabbench.suite.metrics import AGGREGATED, CHANGE_FROM, COORDINATES, made_by, probe_of
+from stabbench.suite.metrics import AGGREGATED, CHANGE_FROM, COORDINATES, UNSAID, made_by, probe_of
 from stabbench.suite.schema import ContrastClaim, PrimaryClaim, Suite
 from stabbench.suite.yaml_file import Document
 from stabbench.suite.yaml_nodes import KeyPath
@@ -87,6 +87,8 @@ def _place_problems(
     # A coordinate that the probe of this suite does not list (a third party's) is left to the measurements.
     listed = {name: options.get(option) for name, option in COORDINATES.get(probe, {}).items()}
     places = {name: list(values) for name, values in listed.items() if isinstance(values, list | tuple)}
+    for name, unsaid in UNSAID.items():
+        places = {key: [v for v in values if key != name or v != unsaid] for key, values in places.items()}
     place = {name: value for name, value in claim.at.items() if name != CHANGE_FROM}
     if not places:
         # Left to the measurements too, but for what was surely meant to be the claim's own coordinate.
@@ -102,7 +104,7 @@ def _place_problems(
             )
         elif value not in places[name]:
             yield document.problem((*path, "at", name), unknown_name(name, value, map(str, places[name])))
-    unnamed = {name: values for name, values in places.items() if name not in place}
+    unnamed = {name: values for name, values in places.items() if name not in (*place, *UNSAID)}
     partly = bool(unnamed) and bool(place)
     several = probe not in AGGREGATED and math.prod(map(len, unnamed.values())) > 1
     if partly or several:

@@ -54,9 +54,11 @@ SHARES = (
 # Probe → coordinate of its metrics → the option that lists its values.
 COORDINATES: Mapping[str, Mapping[str, str]] = {
     "noise": {"kind": "kinds", "severity": "severities"},
-    "attack": {"recipe": "recipes"},
+    "attack": {"recipe": "recipes", "constraints": "constraints"},
     "latency": {"batch": "batch", "length": "length"},
 }
+UNSAID: Mapping[str, str] = {"constraints": "recipe"}
+"""Coordinates that a metric does not have where they would have this value."""
 AGGREGATED = ("noise", "behavior", "replay", "swaps")
 """Probes whose metrics also have a value over all coordinates, so that a claim need not name one."""
 

@@ -170,6 +170,23 @@ def test_a_suite_needs_its_built_in_parts_and_nothing_else(cache: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("probes", "expected"),
+    [
+        ({"attack": {}}, []),
+        ({"attack": {"recipes": ["pwws"]}}, []),
+        ({"attack": {"recipes": ["pwws"], "constraints": ["recipe", "strict"]}}, ["glove-50d", "minilm-l6"]),
+        ({"attack": {"recipes": ["deepwordbug"], "constraints": ["strict"]}}, []),
+        ({"transfer": {"recipes": ["textfooler-offline"]}}, ["glove-50d", "minilm-l6"]),
+        ({"attack": {"recipes": ["bae-offline"]}}, ["minilm-l6"]),
+    ],
+)
+def test_a_suite_needs_what_its_attacks_read(cache: Path, probes: dict[str, Any], expected: list[str]) -> None:
+    given = suite("builtin:tiny", "builtin:tiny").model_copy(update={"probes": probes})
+
+    assert needed(given) == [f"builtin:{name}" for name in expected]
+
+
 def test_what_is_missing_is_what_is_not_in_the_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("STABBENCH_CACHE", str(cache))

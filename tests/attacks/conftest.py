@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
+from stabbench.assets import fetch as asset_fetch
+from stabbench.assets.fetch import pins
+from stabbench.attacks.engine.resources import ENCODER, GLOVE
+
+VOCABULARY = [
+    "great", "film", "!", "awful", "plot", "good", "is", "dull", "was", "worst", "very", "best", "loves", "love",
+    "story", "boring", "people", "fun", "never", "really", "3d",
+]  # fmt: skip
 SESSION = Path(__file__).parent / "worker_session.py"
 
 
-def _run(model: Path, home: Path, order: str, stock: str, hash_seed: str) -> dict[str, Any]:
+def _run(model: Path, home: Path, order: str, stock: str, hash_seed: str, cache: Path) -> dict[str, Any]:
     unwanted = (
         "HOME",
         "NLTK_DATA",
@@ -25,7 +37,13 @@ def _run(model: Path, home: Path, order: str, stock: str, hash_seed: str) -> dic
         "TOKENIZERS_PARALLELISM",
     )
     environment = {name: value for name, value in os.environ.items() if name not in unwanted}
-    environment.update(HOME=str(home), PYTHONHASHSEED=hash_seed, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
+    environment.update(
+        HOME=str(home),
+        STABBENCH_CACHE=str(cache),
+        PYTHONHASHSEED=hash_seed,
+        OMP_NUM_THREADS="1",
+        OMP_WAIT_POLICY="passive",
+    )
     done = subprocess.run(
         [sys.executable, str(SESSION), str(model), order, stock],
         env=environment, capture_output=True, text=True, check=False, timeout=120,
@@ -36,10 +54,36 @@ def _run(model: Path, home: Path, order: str, stock: str, hash_seed: str) -> dic
 
 
 @pytest.fixture(scope="session")
-def session(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return _run(tiny_model, tmp_path_factory.mktemp("home"), "forwards", "stock", "1")
+def session(tiny_model: Path, made_up_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return _run(tiny_model, tmp_path_factory.mktemp("home"), "forwards", "stock", "1", made_up_assets)
 
 
 @pytest.fixture(scope="session")
-def other_session(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return _run(tiny_model, tmp_path_factory.mktemp("home"), "backwards", "-", "2")
+def other_session(tiny_model: Path, made_up_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return _run(tiny_model, tmp_path_factory.mktemp("home"), "backwards", "-", "2", made_up_assets)
+
+
+@pytest.fixture(scope="session")
+def made_up_assets(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with word vectors in which like words are near, and the tiny model as the sentence encoder."""
+    cache = tmp_path_factory.mktemp("assets")
+    folder = _folder(GLOVE, pins()[GLOVE]["files"], cache)
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(4, 50))
+    vectors = np.stack([centres[i % 4] + 0.2 * rng.normal(size=50) for i in range(len(VOCABULARY))])
+    np.save(folder / "glove_6B_50d_emb.npy", vectors.astype(np.float32))
+    pyarrow.parquet.write_table(pyarrow.table({"index": VOCABULARY}), folder / "glove_6B_index.parquet")
+    encoder = _folder(ENCODER, pins()[ENCODER]["files"], cache)
+    encoder.mkdir()
+    for name in pins()[ENCODER]["files"]:
+        source = tiny_model / name
+        if source.exists():
+            shutil.copyfile(source, encoder / name)
+        else:
+            (encoder / name).write_text("{}")
+    return cache
+
+
+def _folder(name: str, files: dict[str, str], cache: Path) -> Path:
+    return cache / asset_fetch._folder(name, files).name

@@ -12,7 +12,8 @@ import random
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -123,13 +124,17 @@ def every_recipe(victim: Any, *, backwards: bool, stock: bool) -> dict[str, Any]
     from stabbench.attacks.engine.run import attack_examples
 
     found, given = {}, varied_examples(victim)
+    together = 5 if backwards else 1
     for name in registry.names("attacks"):
         attack = registry.load("attacks", name)()
         missing = attack.missing()
-        rows = []
+        rows, closest = [], {}
         if missing is None:
             ordered = given[:: -1 if backwards else 1]
-            rows = attack_examples(attack, victim, ordered, query_budget=VARIED_BUDGET, seed=SEED)
+            with closest_calls() as closest:
+                rows = attack_examples(
+                    attack, victim, ordered, query_budget=VARIED_BUDGET, seed=SEED, together=together
+                )
         theirs = stock_results(attack, victim, given, VARIED_BUDGET) if stock and not missing else None
         found[name] = {
             "smaller": {
@@ -139,11 +144,35 @@ def every_recipe(victim: Any, *, backwards: bool, stock: bool) -> dict[str, Any]
             if stock and not missing
             else None,
             "missing": missing,
+            "closest": {row.example: closest.get(row.text, 1.0) for row in rows},
             "goal": attack.goal,
             "rows": {row.example: row.as_dict() | {"words_left": row.words_left} for row in rows},
             "stock": theirs,
         }
     return found
+
+
+@contextmanager
+def closest_calls() -> Iterator[dict[str, float]]:
+    """Give clean text → the least distance of the two best scores, not equal, that a search had to choose between."""
+    from stabbench.attacks.engine.search import Search
+
+    found: dict[str, float] = {}
+    watch = Search._watch
+
+    def watched(search: Any, texts: list[Any], check_skip: bool = False) -> Any:
+        results, over = watch(search, texts, check_skip=check_skip)
+        best = sorted({float(result.score) for result in results})[-2:]
+        text = search.goal.initial_attacked_text.tokenizer_input
+        if len(best) == 2:
+            found[text] = min(found.get(text, 1.0), best[1] - best[0])
+        return results, over
+
+    Search._watch = watched  # type: ignore[method-assign]
+    try:
+        yield found
+    finally:
+        Search._watch = watch  # type: ignore[method-assign]
 
 
 def pairs(victim: Any) -> dict[str, Any]:
@@ -162,10 +191,10 @@ def pairs(victim: Any) -> dict[str, Any]:
 def first_order(victim: Any) -> list[list[float]]:
     """Gain that HotFlip's gradient promises, and the loss along a small part of the way to the other word's vector."""
     from stabbench.attacks.engine.token_flips import TokenFlips
-    from stabbench.attacks.engine.victim import Victim
+    from stabbench.attacks.engine.victim import Scorer, Victim
     from stabbench.models.hooks import changed_output
 
-    search, text, step = TokenFlips(Victim(victim, 8), 5, 1.0), "the film is great fun .", 1e-4
+    search, text, step = TokenFlips(Victim(Scorer(victim, 8)), 5, 1.0), "the film is great fun .", 1e-4
     table, model = search.embedding.weight.detach().double(), victim.model.double()
     ids = torch.tensor([victim.tokenizer(text)["input_ids"]])
 
@@ -230,11 +259,15 @@ def stock_results(attack: Any, victim: Any, chosen: list[Any], budget: int) -> d
     """What textattack's own wrapper and goal function find under the same seeds, fixed padding and all."""
     from textattack.models.wrappers import HuggingFaceModelWrapper
 
+    from stabbench.attacks.engine.similarity import LocalEncoder
     from stabbench.seeding import derive
 
     victim.tokenizer.model_max_length = victim.max_length  # what the wrapper cuts at and pads to
     search = attack.build(HuggingFaceModelWrapper(victim.model, victim.tokenizer))
     search.goal_function.query_budget = budget
+    for constraint in search.constraints:
+        if isinstance(constraint, LocalEncoder):
+            constraint.encode = constraint.encoder  # every text anew, as textattack's own encoders do
     found = {}
     for example in chosen:
         seed = derive("attack", attack.name, example.id, SEED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ from stabbench.attacks.engine.run import AttackRow, Outcome
 from stabbench.data.example import Dataset
 from stabbench.errors import ConfigurationError
 from stabbench.models.subject import Subject
-from stabbench.probes.attack import Attack, budget_curve, reduction_summary, summary
+from stabbench.probes.attack import Attack, budget_curve, place, reduction_summary, summary
 from stabbench.probes.base import Context
+from stabbench.records import canonical
 
 
 def row(outcome: Outcome, *, words: int = 10, changed: int = 0, queries: int = 0, rows: int = 0) -> AttackRow:
@@ -114,3 +116,31 @@ def test_importing_the_probe_does_not_import_textattack() -> None:
     code = "import sys, stabbench.probes.attack; print('textattack' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+
+
+def test_constraints_are_a_coordinate_only_where_they_are_not_the_recipes_own() -> None:
+    assert place({"recipe": "r"}, "recipe") == {"recipe": "r"}
+    assert place({"recipe": "r", "budget": 9}, "strict") == {"recipe": "r", "budget": 9, "constraints": "strict"}
+
+
+def test_a_recipe_that_lacks_something_is_skipped_with_what_would_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So is one that swaps no words under lax constraints alone; nothing is scored, and no process need be prepared."""
+    monkeypatch.setenv("TA_CACHE_DIR", str(tmp_path))
+    subject = Subject(None, lambda batch: pytest.fail("not scored"), ("a",), 8)
+    probe = Attack(recipes=("iga", "clare-offline", "checklist", "seq2sick"), examples=3, constraints=("recipe", "lax"))
+    measured = probe.measure(subject, Context(Dataset((), (), (), ("a",), ""), tmp_path))
+    told = json.loads((tmp_path / "recipes.json").read_text())
+
+    assert {m.status for m in measured} == {"skipped"}
+    assert {(m.value, m.n_used, m.n_planned) for m in measured} == {(None, 0, 3)}
+    assert len({canonical(dict(m.at)) for m in measured}) == len(measured) == 8
+    assert (tmp_path / "attack.jsonl").read_text() == ""
+    assert "counter-fitted" in told["iga"]["skipped"]
+    assert "masked_lm" in told["clare-offline"]["skipped"]
+    assert told["iga"]["constraint_encoder"] is None
+
+    (m,) = Attack(constraints=("lax",)).measure(subject, Context(Dataset((), (), (), ("a",), ""), tmp_path))
+    assert (m.status, dict(m.at)) == ("skipped", {"recipe": "deepwordbug", "constraints": "lax"})
+    assert "swaps no words" in json.loads((tmp_path / "recipes.json").read_text())["deepwordbug"]["skipped"]

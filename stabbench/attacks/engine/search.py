@@ -9,10 +9,9 @@ from typing import Any
 from textattack.goal_function_results import GoalFunctionResultStatus
 from textattack.search_methods import GreedyWordSwapWIR
 
-from stabbench.attacks.base import Attack
-from stabbench.attacks.engine.victim import Victim
+from stabbench.attacks.base import Attack, Preset
+from stabbench.attacks.engine.victim import Scorer, Victim
 from stabbench.data.example import Text
-from stabbench.models.subject import Subject
 
 
 class Search:
@@ -23,9 +22,13 @@ class Search:
             found text was one of; None where it changed none. Texts asked about only to rank words do not count.
     """
 
-    def __init__(self, attack: Attack, subject: Subject, query_budget: int, batch_size: int) -> None:
-        self.victim = Victim(subject, batch_size)
+    def __init__(self, attack: Attack, score: Scorer, query_budget: int, constraints: Preset = "recipe") -> None:
+        self.victim = Victim(score)
         self.attack = attack.build(self.victim)
+        if constraints != "recipe":
+            from stabbench.attacks.engine.constraints import constrain
+
+            constrain(self.attack, constraints)
         self.goal = self.attack.goal_function
         self.goal.query_budget = query_budget
         self.query_at_success: int | None = None
