@@ -20,6 +20,7 @@ from typing import Any
 
 from stabbench.claims.gate import Inconclusive
 from stabbench.errors import ConfigurationError
+from stabbench.execution.checkpoints import check_checkpoints
 from stabbench.execution.conclude import Outcome, conclude, now
 from stabbench.execution.job import Study, jobs_for
 from stabbench.execution.loaded_run import LoadedRun
@@ -154,6 +155,7 @@ def check_inputs(loaded: LoadedSuite, *, offline: bool) -> None:
     from stabbench.models.sources import asset_folder
 
     fetch_all(loaded.suite, offline=offline)
+    check_checkpoints(loaded)
     load_dataset(loaded.suite.data, loaded.suite.task, loaded.path.parent, asset_folder)
 
 
