@@ -27,12 +27,12 @@ def print_audit(verdict: Mapping[str, Any], command: str) -> None:
     console = Console(highlight=False, soft_wrap=True)
     found = verdict["audit"]
     for name, checkpoint in found["checkpoints"].items():
-        console.print(f"{name}: {checkpoint['source']}; labels {checkpoint['outputs_note']}", markup=False)
+        console.print(f"{name}: {checkpoint['source']}", markup=False)
         for problem in (_collapse(name, checkpoint), checkpoint["order"]):
             if problem:
                 console.print(f"! {problem}", style="bold red", markup=False)
     if found["found"]:
-        console.print(_table(found["found"], list(found["checkpoints"])))
+        console.print(_table(found["found"], found["checkpoints"]))
     claims = verdict["claims"]
     if claims:
         console.print(f"other vs model, {SCOPE}:", style="bold", markup=False)
@@ -58,18 +58,18 @@ def _collapse(name: str, checkpoint: Mapping[str, Any]) -> str | None:
     return f"{name} has collapsed: {checkpoint['collapsed']}. What it keeps under noise and attacks is no robustness."
 
 
-def _table(found: Sequence[Mapping[str, Any]], variants: Sequence[str]) -> Table:
+def _table(found: Sequence[Mapping[str, Any]], checkpoints: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="What was found", title_justify="left", title_style="bold")
     table.add_column("")
-    for variant in variants:
-        table.add_column(Text(variant), justify="right")
+    for variant, checkpoint in checkpoints.items():
+        table.add_column(Text(f"{variant} (collapsed)" if checkpoint["collapsed"] else variant), justify="right")
     table.add_column("n", justify="right")
     group = ""
     for entry in found:
         if entry["group"] != group and group:
             table.add_section()
         group = entry["group"]
-        values = [_value(entry["values"].get(variant)) for variant in variants]
+        values = [_value(entry["values"].get(variant)) for variant in checkpoints]
         table.add_row(Text(entry["what"]), *values, _count(entry["values"].values()))
     return table
 
