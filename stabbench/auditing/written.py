@@ -146,7 +146,7 @@ def suite_text(suite: Mapping[str, Any], notes: Sequence[str], command: Sequence
     from ruamel.yaml import YAML
 
     yaml = YAML()
-    yaml.width = 110
+    yaml.width = 4096
     yaml.default_flow_style = None
     stream = StringIO()
     yaml.dump(dict(suite), stream)

@@ -58,7 +58,7 @@ def evidence(contrast: Contrast, table: Table) -> Evidence:
         n_used=n,
         n_planned=pairs.planned,
         by_seed=False,
-        notes=found.notes,
+        notes=found.notes if told else (),
         blocked=blocked,
         undecidable=found.undecidable,
     )

@@ -41,7 +41,7 @@ def noise(source: Source) -> Section | None:
         for kind in kinds
     }
     drawn = {kind: variants for kind, variants in curves.items() if variants}
-    metrics = (
+    metrics: tuple[tuple[str, str], ...] = (
         ("noise.accuracy", "accuracy under noise"),
         ("noise.flip_rate", "answers flipped"),
         ("noise.worst_case", "right under all"),
