@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from stabbench import registry
@@ -24,33 +23,7 @@ def needed(suite: Suite) -> list[str]:
     wrong = [unknown_name(what, name, known) for what, name, known in asked if _builtin(name) and name not in known]
     if wrong:
         raise ConfigurationError(wrong)
-    named = [name for _, name, _ in asked if _builtin(name) and name != TINY]
-    return list(dict.fromkeys([*named, *recipe_assets(_recipes(suite))]))
-
-
-def _recipes(suite: Suite) -> list[str]:
-    """Return the attacks of a suite; those that are not installed here need nothing that could be fetched."""
-    if "attack" not in suite.probes:
-        return []
-    given = suite.probes["attack"].get("recipes", registry.card("probes", "attack").defaults()["recipes"])
-    return [name for name in given if name in registry.names("attacks")]
-
-
-def recipe_assets(recipes: Iterable[str]) -> list[str]:
-    """Return the assets that attacks declare (their trait ``assets``), each once."""
-    found = [asset for name in recipes for asset in registry.card("attacks", name).traits.get("assets", ())]
-    return list(dict.fromkeys(found))
-
-
-def fetch_for_audit(*, offline: bool = False) -> dict[str, Path]:
-    """Fetch what an audit at its defaults needs, and return name → folder: what the offline attacks declare.
-
-    Raises:
-        AssetError: something cannot be had.
-    """
-    names = registry.names("attacks")
-    recipes = [name for name in names if registry.card("attacks", name).traits["tier"] == "offline"]
-    return {name: fetch(name, offline=offline) for name in recipe_assets(recipes)}
+    return [name for _, name, _ in asked if _builtin(name) and name != TINY]
 
 
 def fetch_all(suite: Suite, *, offline: bool = False) -> dict[str, Path]:
@@ -65,6 +38,17 @@ def fetch_all(suite: Suite, *, offline: bool = False) -> dict[str, Path]:
 def missing(suite: Suite) -> list[str]:
     """Return what a suite needs and the cache does not have."""
     return [name for name in needed(suite) if path_if_cached(name) is None]
+
+
+def fetch_for_audit(*, offline: bool = False) -> dict[str, Path]:
+    """Fetch what an audit at its defaults needs, and return name → folder: what the offline attacks read.
+
+    Raises:
+        AssetError: something cannot be had.
+    """
+    cards = [registry.card("attacks", name) for name in registry.names("attacks")]
+    read = [asset for card in cards if card.traits["tier"] == "offline" for asset in card.traits.get("assets", ())]
+    return {name: fetch(name, offline=offline) for name in dict.fromkeys(read)}
 
 
 def _builtin(name: str) -> bool:

@@ -54,11 +54,12 @@ def _attack(stored: StoredCell, cell: Cell) -> Found:
     planned = int(cell.options["examples"])
     lines = (stored.folder / "attack.jsonl").read_text(encoding="utf-8").split("\n")
     rows = [row for line in lines if line and (row := json.loads(line))["words"] and row["outcome"] != "error"]
-    changing = [m.at["recipe"] for m in stored.measurements if m.metric == "attack.accuracy_under_attack"]
-    for recipe in changing:
-        mine = [row for row in rows if row["recipe"] == recipe]
+    measured = [m for m in stored.measurements if m.metric == "attack.accuracy_under_attack" and m.value is not None]
+    for at in (m.at for m in measured):
+        # Rows name their constraints where a recipe was run under several.
+        place = (at["recipe"], at.get("constraints", "recipe"))
+        mine = [row for row in rows if (row["recipe"], row.get("constraints", "recipe")) == place]
         tried = [row for row in mine if row["outcome"] != "skipped"]
-        at = {"recipe": recipe}
         yield "attack.accuracy_under_attack", at, _of_rows(mine, "failed", planned)
         yield "attack.success_rate", at, _of_rows(tried, "success", planned)
 
