@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -149,7 +150,8 @@ def suite_text(suite: Mapping[str, Any], notes: Sequence[str], command: Sequence
     yaml.width = 4096
     yaml.default_flow_style = None
     stream = StringIO()
-    yaml.dump(dict(suite), stream)
+    # Through JSON: values that are shared would be written as references to one another.
+    yaml.dump(json.loads(json.dumps(suite)), stream)
     head = [
         "Finished checkpoints, measured as they are; nothing is trained.",
         f"Made by: {shlex.join(command)}",
