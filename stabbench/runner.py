@@ -258,12 +258,13 @@ def _do(
 
 
 def _note(event: dict[str, Any], store: Store) -> str:
-    """Say beside a finished training that it is a failed run."""
+    """Say beside a finished training that it is a failed run, or of a checkpoint that it has collapsed."""
     if event["event"] != "done" or not event["cell"].startswith("train/"):
         return ""
     stored = store.get(event["key"])
     failed = stored is not None and stored.details["failed"]
-    return f"  failed run: {stored.details['failed_reason']}" if failed and stored else ""
+    what = "collapsed" if stored is not None and "source" in stored.details else "failed run"
+    return f"  {what}: {stored.details['failed_reason']}" if failed and stored else ""
 
 
 def _as_yaml(content: dict[str, Any]) -> str:

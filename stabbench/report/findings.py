@@ -22,6 +22,7 @@ TOLD: Mapping[str, str] = {
     "attack.accuracy_under_attack": "accuracy under attack",
     "attack.success_rate": "attack success",
     "attack.words_left": "words left by reduction",
+    "behavior.failure_rate": "behavioural tests failed",
 }
 """Metric → what it is called; other metrics go by their names."""
 LEFT_OUT = (
@@ -97,6 +98,7 @@ def _shown(places: Places) -> Iterator[tuple[Mapping[str, Coordinate], dict[str,
 
 
 def _words(metric: str, at: Mapping[str, Coordinate]) -> str:
-    name = TOLD.get(metric, metric.partition(".")[2].replace("_", " ") or metric)
+    probe, _, rest = metric.partition(".")
+    name = TOLD.get(metric) or (f"{probe}: {rest.replace('_', ' ')}" if rest else metric)
     place = ", ".join(str(value) if isinstance(value, str) else f"{key} {value}" for key, value in at.items())
     return f"{name}: {place}" if place else name

@@ -95,3 +95,15 @@ def test_classes_that_are_not_said_leave_every_key_as_it_was(write: Write) -> No
     # The hash of the same data before there were `classes`: keys of stored cells must not change.
     assert data_fingerprint(plain, Path()) == "6026743bbbcd1ffc521a564d39dca3b2"
     assert data_fingerprint(named, Path()) != data_fingerprint(plain, Path())
+
+
+def test_what_trains_refuses_a_suite_that_does_not(write: Write) -> None:
+    from stabbench.planning.selection import smoke
+    from stabbench.search.variants import changed
+
+    loaded = load_suite(str(write(SUITE)))
+
+    with pytest.raises(ConfigurationError, match="this suite has none"):
+        smoke(loaded)
+    with pytest.raises(ConfigurationError, match="nothing to search"):
+        changed(loaded, {"model": {"train.epochs": 2}})
