@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stabbench import cli_diagnosis
+from stabbench import cli_audit, cli_diagnosis
 from stabbench.cli_gate import Inconclusive, checked_inconclusive
 from stabbench.cli_gate import app as gate_app
 from stabbench.cli_runs import app as runs_app
@@ -62,6 +62,7 @@ def run(
     """Do a suite: train, probe, compare, report. Running it again resumes; finished cells are never done twice."""
     from stabbench.execution.ci import check_writable, write_ci_files
     from stabbench.execution.terminal import print_verdict, warn_undecided
+    from stabbench.execution.terminal_audit import print_audit
     from stabbench.planning.selection import seconds_of
     from stabbench.runner import RunOptions
     from stabbench.runner import run as run_suite
@@ -88,6 +89,8 @@ def run(
     write_ci_files(outcome.folder, outcome.verdict, junit)
     if as_json:
         _print_json(outcome.verdict)
+    elif "audit" in outcome.verdict:
+        print_audit(outcome.verdict, _again())
     else:
         print_verdict(outcome.verdict, smoke=smoke, command=_again(), looks=outcome.looks)
     raise typer.Exit(outcome.exit_code)
@@ -146,15 +149,23 @@ def validate(suite: SuiteArgument = "quick", set_: Set = None, as_json: Json = F
 
 @app.command()
 def fetch(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[SUITE | builtin:NAME]…")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[SUITE | audit | builtin:NAME]…")] = None,
     offline: Offline = False,
 ) -> None:
-    """Fetch the models and data that a suite needs, so that it can run offline afterwards."""
+    """Fetch the models and data that a suite needs, or an audit at its defaults, so that it can run offline."""
     from stabbench.assets.fetch import fetch as fetch_asset
-    from stabbench.assets.needs import fetch_all
+    from stabbench.assets.needs import fetch_all, fetch_for_audit
     from stabbench.suite.load import load_suite
 
     for name in names or ["quick"]:
+        if name == "audit" and not Path(name).is_file():
+            fetched = fetch_for_audit(offline=offline)
+            for asset, path in fetched.items():
+                print(f"{asset}  {path}")
+            print(
+                "audit needs nothing more; the checkpoint and the texts are yours" if fetched else "audit needs nothing"
+            )
+            continue
         if name.startswith("builtin:"):
             print(f"{name}  {fetch_asset(name, offline=offline)}")
         else:
@@ -231,6 +242,7 @@ def report(
     print(relative(write_report(RunFolder.find(run_), output)))
 
 
+cli_audit.register(app)
 cli_diagnosis.register(app)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from stabbench.claims.gate import Inconclusive
 from stabbench.errors import ConfigurationError
+from stabbench.execution.checkpoints import check_checkpoints
 from stabbench.execution.conclude import Outcome, conclude, now
 from stabbench.execution.job import Study, jobs_for
 from stabbench.execution.loaded_run import LoadedRun
@@ -156,6 +157,7 @@ def check_inputs(loaded: LoadedSuite, *, offline: bool) -> None:
 
     check_probe_files(loaded.suite.probes, loaded.path.parent)
     fetch_all(loaded.suite, offline=offline)
+    check_checkpoints(loaded)
     load_dataset(loaded.suite.data, loaded.suite.task, loaded.path.parent, asset_folder)
 
 
@@ -260,12 +262,13 @@ def _do(
 
 
 def _note(event: dict[str, Any], store: Store) -> str:
-    """Say beside a finished training that it is a failed run."""
+    """Say beside a finished training that it is a failed run, or of a checkpoint that it has collapsed."""
     if event["event"] != "done" or not event["cell"].startswith("train/"):
         return ""
     stored = store.get(event["key"])
     failed = stored is not None and stored.details["failed"]
-    return f"  failed run: {stored.details['failed_reason']}" if failed and stored else ""
+    what = "collapsed" if stored is not None and "source" in stored.details else "failed run"
+    return f"  {what}: {stored.details['failed_reason']}" if failed and stored else ""
 
 
 def _as_yaml(content: dict[str, Any]) -> str:

@@ -20,8 +20,8 @@ ROWS = [
     ["stabilizers", "monitors"],
     ["training"],
     ["compression", "probes"],
-    ["execution", "runner", "search"],
-    ["cli_diagnosis", "cli_gate", "cli_runs", "cli_training", "cli", "pytest_plugin"],
+    ["execution", "runner", "auditing", "search"],
+    ["cli_audit", "cli_diagnosis", "cli_gate", "cli_runs", "cli_training", "cli", "pytest_plugin"],
 ]
 PLACE = {name: (row, column) for row, names in enumerate(ROWS) for column, name in enumerate(names)}
 FILES = sorted(PACKAGE.rglob("*.py"))

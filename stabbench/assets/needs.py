@@ -39,6 +39,17 @@ def fetch_all(suite: Suite, *, offline: bool = False) -> dict[str, Path]:
     return {name: fetch(name, offline=offline) for name in needed(suite)}
 
 
+def fetch_for_audit(*, offline: bool = False) -> dict[str, Path]:
+    """Fetch what an audit at its defaults needs, and return name → folder: what the offline attacks read.
+
+    Raises:
+        AssetError: something cannot be had.
+    """
+    cards = [registry.card("attacks", name) for name in registry.names("attacks")]
+    read = [asset for card in cards if card.traits["tier"] == "offline" for asset in card.traits.get("assets", ())]
+    return {name: fetch(name, offline=offline) for name in dict.fromkeys(read)}
+
+
 def missing(suite: Suite) -> list[str]:
     """Return what a suite needs and the cache does not have."""
     return [name for name in needed(suite) if path_if_cached(name) is None]

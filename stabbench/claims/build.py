@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from stabbench.claims import failure, latency, level, spread
+from stabbench.claims import examples, failure, latency, level, spread
 from stabbench.claims.claim import Claim, Verdict
 from stabbench.claims.contrasts import contrasts
 from stabbench.claims.evidence import Contrast, Evidence, no_interval
 from stabbench.claims.looks import Look, as_run, look_of, primary_note, secondary_note
 from stabbench.claims.metrics import Kind
-from stabbench.claims.table import Predictions, Table
+from stabbench.claims.table import Outcomes, Predictions, Table
 from stabbench.claims.wording import effect_text, p_text, percent_of
 from stabbench.records import Row
 from stabbench.statistics.multiplicity import holm_levels
@@ -28,17 +28,20 @@ _EVIDENCE: Mapping[Kind, Callable[[Contrast, Table], Evidence]] = {
 }
 
 
-def build_claims(rows: Sequence[Row], suite: Suite, predictions: Predictions | None = None) -> list[Claim]:
+def build_claims(
+    rows: Sequence[Row], suite: Suite, predictions: Predictions | None = None, outcomes: Outcomes | None = None
+) -> list[Claim]:
     """Return every claim of a run, primary ones first, in declared order.
 
     Args:
         rows: all measurements, those of `derive` included.
         suite: says which variant is the reference, which claims are primary, the margins and the level.
         predictions: answers per text: with them a claim about accuracy also tells its interval over new texts.
+        outcomes: of finished checkpoints, what each got on each text: what their claims rest on.
     """
     suite = as_run(suite, rows)
-    table = Table(rows, suite, predictions)
-    asked = contrasts(table, suite)
+    table = Table(rows, suite, predictions, outcomes)
+    asked = [contrast for contrast in contrasts(table, suite) if contrast.primary or _answerable(contrast, table)]
     return decide(asked, [evidence_of(contrast, table) for contrast in asked], suite.compare.level, look_of(suite))
 
 
@@ -80,11 +83,18 @@ def _with_note(claim: Claim, note: str) -> Claim:
     return replace(claim, reason=f"{claim.reason}; {note}", method_notes=(*claim.method_notes, note))
 
 
+def _answerable(contrast: Contrast, table: Table) -> bool:
+    """Whether a secondary claim can say anything: of checkpoints, what is measured text by text or by processes."""
+    return not table.by_text or contrast.metric.kind == "latency" or examples.answerable(contrast, table)
+
+
 def evidence_of(contrast: Contrast, table: Table) -> Evidence:
-    """Return what the measurements say about a contrast, by the kind of its metric."""
+    """Return what the measurements say about a contrast, by the kind of its metric, or text by text."""
     if contrast.unresolved:
         blocked: tuple[Verdict, str] = ("not comparable", contrast.unresolved)
         return Evidence(None, None, None, None, no_interval, "", 0, len(table.seeds), blocked=blocked)
+    if table.by_text and contrast.metric.kind != "latency":
+        return examples.evidence(contrast, table)
     return _EVIDENCE[contrast.metric.kind](contrast, table)
 
 

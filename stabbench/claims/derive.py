@@ -32,6 +32,8 @@ def derive(rows: Sequence[Row], predictions: Predictions, suite: Suite) -> list[
         predictions: (variant, seed, compression) → (labels, predicted) on the test split, each of shape (N,).
         suite: names the reference variant and the planned seeds.
     """
+    if suite.of_checkpoints:
+        return []  # two checkpoints are not matched, and one of each has no spread
     table = Table(rows, suite)
     groups = list(dict.fromkeys((row.variant, row.compression) for row in rows if row.seed is not None))
     corruption = [row for group in groups for row in _corruption(table, rows, group, suite.compare.reference)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,29 @@ Predictions = Mapping[tuple[str, str, str], tuple[NDArray[np.generic], NDArray[n
 """(variant, seed, compression) → (labels, predicted) on the test split, each of shape (N,)."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What one group got on each text, for one metric at one place.
+
+    Attributes:
+        texts: (n,) ids of the texts.
+        values: (n,) 0 or 1, or a share.
+        planned: how many texts were planned.
+    """
+
+    texts: NDArray[np.str_]
+    values: NDArray[np.float64]
+    planned: int
+
+    def by_text(self) -> dict[str, float]:
+        """Return text → value."""
+        return dict(zip(self.texts.tolist(), self.values.tolist(), strict=True))
+
+
+Outcomes = Mapping[tuple[str, str, Group], Outcome]
+"""(metric, canonical JSON of its coordinates, group) → what the group got on each text."""
+
+
 class Table:
     """Rows of one run, looked up by (metric, at, group).
 
@@ -25,11 +49,21 @@ class Table:
         seeds: labels of the seeds the suite planned, in order.
         crossed: whether the seeds are a crossed grid, whose cells share draws and are no independent pairs.
         predictions: answers per text, where they are at hand.
+        outcomes: of finished checkpoints, what each got on each text.
+        by_text: whether the unit is the text: the suite is of finished checkpoints.
     """
 
-    def __init__(self, rows: Sequence[Row], suite: Suite, predictions: Predictions | None = None) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        suite: Suite,
+        predictions: Predictions | None = None,
+        outcomes: Outcomes | None = None,
+    ) -> None:
         self.rows = rows
         self.predictions: Predictions = predictions or {}
+        self.outcomes: Outcomes = outcomes or {}
+        self.by_text = suite.of_checkpoints
         self.seeds = planned_seeds(as_run(suite, rows))
         self.crossed = any("/" in seed for seed in self.seeds)
         self._cells: dict[tuple[str, str, Group], dict[str, Measurement]] = {}
@@ -52,6 +86,16 @@ class Table:
         if not found or len(found) < len(seeds) or any(not np.array_equal(found[0][0], label) for label, _ in found):
             return None
         return np.stack([predicted == label for label, predicted in found])
+
+    def outcome(self, metric: str, at: Mapping[str, Coordinate], group: Group) -> Outcome | None:
+        """Return what a group got on each text; None where that is not at hand."""
+        return self.outcomes.get((metric, canonical(dict(at)), group))
+
+    def collapsed(self, group: Group) -> bool:
+        """Return whether a group's rows are marked as those of a failed run or a collapsed checkpoint."""
+        return any(
+            row.measurement.status == "failed-run" for row in self.rows if (row.variant, row.compression) == group
+        )
 
     def places(self, metric: str, *groups: Group) -> list[Mapping[str, Coordinate]]:
         """Return the coordinates at which any of the groups has this metric, ordered by their canonical text."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from stabbench.claims.claim import Claim
 from stabbench.claims.metrics import metric_named
-from stabbench.claims.wording import contrast_text, effect_text, interval_text, label, p_text
+from stabbench.claims.wording import contrast_text, effect_text, interval_text, label, p_text, units
 
 
 def claim_line(claim: Claim | Mapping[str, Any]) -> str:
@@ -21,7 +21,7 @@ def claim_line(claim: Claim | Mapping[str, Any]) -> str:
     parts = [effect_text(found.effect, metric), interval_text(found.interval, found.level, metric)]
     if found.p is not None:
         parts.append(p_text(found.p))
-    parts.append(f"n = {found.n_used}/{found.n_planned} {'processes' if found.n_seeds is None else 'seeds'}")
+    parts.append(f"n = {found.n_used}/{found.n_planned} {units(found)}")
     if found.verdict in ("not comparable", "incomplete"):
         parts.append(found.reason.split(";")[0])
     details = ", ".join(part for part in parts if part)
@@ -29,8 +29,45 @@ def claim_line(claim: Claim | Mapping[str, Any]) -> str:
 
 
 def sentence(verdict: Mapping[str, Any]) -> str:
-    """Return the sentence of a verdict document: `summary` of its primary claims."""
-    return summary([Claim.from_dict(claim) for claim in verdict["claims"]], verdict["failed_runs"])
+    """Return the sentence of a verdict document: `summary` of its primary claims; of an audit, `audit_summary`."""
+    claims = [Claim.from_dict(claim) for claim in verdict["claims"]]
+    if "audit" in verdict:
+        return audit_summary(claims, verdict["audit"])
+    return summary(claims, verdict["failed_runs"])
+
+
+def audit_summary(claims: Sequence[Claim], audit: Mapping[str, Any]) -> str:
+    """Return what an audit says of its checkpoints: each in a clause, then the primary claims, and what they are about.
+
+    Args:
+        claims: all claims; only primary ones are told.
+        audit: the ``audit`` part of the verdict.
+    """
+    told = [_checkpoint(name, checkpoint, audit["found"]) for name, checkpoint in audit["checkpoints"].items()]
+    pairs = [claim for claim in claims if claim.primary]
+    if not pairs:
+        return " ".join(told) or "No checkpoint could be read."
+    clauses = "; ".join(_clause(claim, {}) for claim in pairs)
+    scope = "This is about these two checkpoints on these texts: one training each says nothing about the training."
+    return f"{' '.join(told)} Checkpoint {contrast_text(pairs[0])}: {clauses}. {scope}"
+
+
+def _checkpoint(name: str, checkpoint: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> str:
+    if checkpoint["collapsed"]:
+        return f"Checkpoint {name} has collapsed: {checkpoint['collapsed']}; its robustness says nothing."
+    accuracy, noisy = _found(found, name, "accuracy"), _found(found, name, "noise.accuracy")
+    attacked = _found(found, name, "attack.accuracy_under_attack")
+    parts = [f"{what} {value:.3f} (n = {n})" for value, n, what in (*accuracy, *noisy)]
+    if attacked:
+        value, n, what = min(attacked)
+        parts.append(f"{value:.3f} under the worst of {len(attacked)} attacks ({what.rpartition(': ')[2]}, n = {n})")
+    return f"Checkpoint {name}: {', '.join(parts) or 'nothing was measured'}."
+
+
+def _found(found: Sequence[Mapping[str, Any]], name: str, metric: str) -> list[tuple[float, int, str]]:
+    """Return (value, n, what it is) of every line of a metric that a checkpoint has a value on."""
+    mine = [(entry["values"].get(name), entry["what"]) for entry in found if entry["metric"] == metric]
+    return [(float(v["value"]), v["n_used"], what) for v, what in mine if v is not None and v["value"] is not None]
 
 
 def summary(claims: Sequence[Claim], failed_runs: Mapping[str, Sequence[int]]) -> str:

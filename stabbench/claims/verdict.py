@@ -23,6 +23,7 @@ def verdict_document(
     environment: Mapping[str, Any],
     report: str | None,
     gate: Sequence[GateItem] = (),
+    audit: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the document of DESIGN §10, fit for strict JSON, primary claims first.
 
@@ -36,6 +37,7 @@ def verdict_document(
         environment: machine, versions, commit.
         report: path of the report; None where none was written.
         gate: the gate's rules, decided.
+        audit: of a run of finished checkpoints, which they are and what was found; the key is there only then.
     """
     assert cells["planned"] == sum(cells[name] for name in ("cached", "done", "errors", "pending")), dict(cells)
     document = {
@@ -50,4 +52,6 @@ def verdict_document(
         "environment": environment,
         "report": report,
     }
+    if audit is not None:
+        document["audit"] = audit
     return {name: finite(value) for name, value in document.items()}

@@ -62,6 +62,13 @@ def p_text(p: float | None) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
+def units(claim: Claim) -> str:
+    """Return what a claim counts: ``seeds``, or ``processes`` of latency, or the ``texts`` of two checkpoints."""
+    if claim.n_seeds is not None:
+        return "seeds"
+    return "processes" if metric_named(claim.metric).kind == "latency" else "texts"
+
+
 def label(claim: Claim) -> str:
     """Return what the claim is about: ``accuracy``, ``accuracy under attack (deepwordbug)``, ``accuracy change …``."""
     at = {key: value for key, value in claim.at.items() if key != CHANGE_FROM}

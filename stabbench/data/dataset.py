@@ -30,18 +30,19 @@ def load_dataset(data: Data, task: Task, suite_folder: Path, asset: Asset) -> Da
     With ``measure_on: validation`` the test split is not read, and `test` holds the validation examples.
 
     Raises:
-        ConfigurationError: rows are bad, a split is empty or too small, a label stands only in the test split, or there
-            is only one class.
+        ConfigurationError: rows are bad, a split is empty or too small, a label stands only in the test split or not in
+            `classes`, or there is only one class.
     """
     train, validation, test = _splits(data, suite_folder, asset)
     named = {"train": train, "test": test, "validation": validation}
-    if data.validation is None:
-        del named["validation"]
+    for name in ("train", "validation"):
+        if getattr(data, name) is None:
+            del named[name]
     if data.measure_on == "validation":
         # The test split was not read: what is measured is the validation split.
         del named["test"]
         test = validation
-    classes = _classes(named, data.measure_on)
+    classes = _classes(named, data.measure_on, data.classes)
     splits = [_examples(rows, classes) for rows in (train, validation, test)]
     warnings = _warnings(named)
     return Dataset(splits[0], splits[1], splits[2], tuple(classes), _fingerprint(splits), warnings)
@@ -52,7 +53,7 @@ def _splits(data: Data, suite_folder: Path, asset: Asset) -> tuple[Rows, Rows, R
         return _file_splits(data, suite_folder)
     assert data.source is not None
     pools = _source_pools(data, asset)
-    train = _limited(pools[0], _count(data.train), "train", data.source)
+    train = _limited(pools[0], _count(data.train), "train", data.source) if data.train is not None else []
     read_test = data.measure_on == "test"
     test = _limited(pools[2], _count(data.test), "test", data.source) if read_test else []
     if isinstance(data.validation, Fraction):
@@ -86,7 +87,7 @@ def _file_splits(data: Data, suite_folder: Path) -> tuple[Rows, Rows, Rows]:
         del parts["test"]
     splits = {name: part for name, part in parts.items() if isinstance(part, SplitFile)}
     problems = _file_problems(data, splits, suite_folder)
-    read: dict[str, Rows] = {"validation": [], "test": []}
+    read: dict[str, Rows] = {"train": [], "validation": [], "test": []}
     # Ids begin with the file's stem, or with the split's name where two files have the same stem.
     stems = Counter(Path(split.path).stem for split in splits.values())
     for name, split in splits.items():
@@ -155,14 +156,15 @@ def _share(row: RawRow) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _classes(splits: Mapping[str, Rows], measured: str) -> list[str]:
-    """Return the labels, sorted (numbers by value), after every check of the splits that were asked for, by name.
+def _classes(splits: Mapping[str, Rows], measured: str, given: Sequence[str] | None) -> list[str]:
+    """Return the labels, `given` or sorted (numbers by value), after every check of the splits that were asked for.
 
-    `measured` names the split that is measured: there too one class alone says nothing.
+    Where nothing is trained the labels are those of the measured split. There, as in train, one class alone says
+    nothing.
     """
-    train = splits["train"]
     problems = [f"data.{name}: the split is empty; ask for more examples" for name, rows in splits.items() if not rows]
-    known = Counter(row.label for _, row in train)
+    origin = "train" if "train" in splits else measured
+    known = Counter(given) if given is not None else Counter(row.label for _, row in splits[origin])
     for name, rows in splits.items():
         unknown: dict[str, list[str]] = {}
         for example, row in rows:
@@ -170,11 +172,14 @@ def _classes(splits: Mapping[str, Rows], measured: str) -> list[str]:
                 unknown.setdefault(row.label, []).append(example)
         for label, ids in sorted(unknown.items()):
             seen = ", ".join(sorted(known)[:10])
+            where = f"data.{name}: label '{label}' stands on {len(ids)} of its examples (first: {ids[0]})"
             problems.append(
-                f"data.{name}: label '{label}' stands on {len(ids)} of its examples (first: {ids[0]}) and on none of "
-                f"train (train has {seen}); is it misspelt, or is the training split too small or cut off by 'limit'?"
+                f"{where} and on none of train (train has {seen}); is it misspelt, or is the training split too small "
+                "or cut off by 'limit'?"
+                if given is None
+                else f"{where} and is none of data.classes ({seen}); is it misspelt there?"
             )
-    for name in ("train", measured):
+    for name in dict.fromkeys((origin, measured)):
         labels = {row.label for _, row in splits[name]}
         if len(labels) == 1:
             problems.append(
@@ -182,9 +187,17 @@ def _classes(splits: Mapping[str, Rows], measured: str) -> list[str]:
             )
     if problems:
         raise ConfigurationError(problems)
-    return sorted(
-        known,
-        key=lambda label: (not label.lstrip("-").isdigit(), int(label) if label.lstrip("-").isdigit() else 0, label),
+    return (
+        list(given)
+        if given is not None
+        else sorted(
+            known,
+            key=lambda label: (
+                not label.lstrip("-").isdigit(),
+                int(label) if label.lstrip("-").isdigit() else 0,
+                label,
+            ),
+        )
     )
 
 
@@ -196,7 +209,7 @@ def _warnings(splits: Mapping[str, Rows]) -> tuple[str, ...]:
     for first, second in (("train", "test"), ("validation", "test"), ("train", "validation")):
         if shared := len(texts[first] & texts[second]):
             found.append(f"{shared} text{'s stand' if shared > 1 else ' stands'} in {first} and in {second}")
-    labelled = {(row.text, row.pair, row.label) for _, row in splits["train"]}
+    labelled = {(row.text, row.pair, row.label) for _, row in splits.get("train", [])}
     if contradicted := len(labelled) - len(texts["train"]):
         found.append(f"{contradicted} text{'s' if contradicted > 1 else ''} of train with more than one label")
     return tuple(found)

@@ -13,6 +13,7 @@ from stabbench.diagnosis.repeat import nondeterminism
 from stabbench.diagnosis.rules import ARM_RULES, TRIAL_RULES, ArmRule, TrialRule
 from stabbench.diagnosis.rules.base import Sighting
 from stabbench.diagnosis.signals import Signals
+from stabbench.errors import ConfigurationError
 from stabbench.store.run_folder import RunFolder
 
 
@@ -58,7 +59,14 @@ class Diagnosis:
 
 
 def diagnose(run: RunFolder) -> Diagnosis:
-    """Return the findings of a run, from its folder and store alone."""
+    """Return the findings of a run, from its folder and store alone.
+
+    Raises:
+        ConfigurationError: the run is an audit of finished checkpoints.
+    """
+    if all("checkpoint" in variant for variant in run.suite["variants"].values()):
+        message = f"run {run.path.name} is an audit: nothing was trained in it, so no training can be diagnosed"
+        raise ConfigurationError([message], note="Nothing was diagnosed.")
     arms = read_arms(run)
     repeated = list(nondeterminism(run))
     findings = [*repeated, *(finding for arm in arms for finding in findings_of(arm, arms))]

@@ -12,6 +12,7 @@ from stabbench.claims.build import build_claims
 from stabbench.claims.claim import Claim
 from stabbench.claims.derive import derive
 from stabbench.claims.looks import UNMATCHED
+from stabbench.claims.table import Outcomes
 from stabbench.execution.matching import Mismatch
 from stabbench.records import DENSE, Cell, Measurement, Row
 from stabbench.store.cells import StoredCell
@@ -81,11 +82,18 @@ def predictions(cells: Iterable[Cell], stored: Mapping[str, StoredCell]) -> Pred
 
 
 def claims_of(
-    rows: list[Row], suite: Suite, made: Predictions, unmatched: Sequence[Mismatch]
+    rows: list[Row],
+    suite: Suite,
+    made: Predictions,
+    unmatched: Sequence[Mismatch],
+    by_text: Outcomes | None = None,
 ) -> tuple[list[Row], list[Claim]]:
-    """Return the rows with the derived ones added, and the claims; pairs that are not matched are not compared."""
+    """Return the rows with the derived ones added, and the claims; pairs that are not matched are not compared.
+
+    `by_text` is what finished checkpoints got on each text; their claims rest on that.
+    """
     complete = [*rows, *derive(rows, made, suite)]
-    claims = build_claims(complete, suite, made)
+    claims = build_claims(complete, suite, made, by_text)
     worst = {mismatch.variant: mismatch for mismatch in unmatched}
     return complete, [_unmatched(claim, worst) for claim in claims]
 

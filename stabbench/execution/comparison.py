@@ -177,7 +177,7 @@ def record_of(run: RunFolder) -> RunRecord:
     """Return what of a run is needed to compare another with it.
 
     Raises:
-        ConfigurationError: it is a smoke run.
+        ConfigurationError: it is a smoke run, or an audit.
         IncompleteError: it was killed before anything was written.
     """
     name = run.path.resolve().name
@@ -186,6 +186,12 @@ def record_of(run: RunFolder) -> RunRecord:
     if run.environment.get("smoke"):
         raise ConfigurationError([f"run {name} is a smoke run, which is never a verdict"], note="Nothing was decided.")
     suite = suite_of(run)
+    if suite.of_checkpoints:
+        message = (
+            f"run {name} is an audit of finished checkpoints, which have no seeds to decide by; two checkpoints are "
+            "compared text by text by: stabbench audit MODEL --vs MODEL2"
+        )
+        raise ConfigurationError([message], note="Nothing was decided.")
     return RunRecord(
         name=name,
         suite=suite.name,

@@ -10,9 +10,11 @@ from typing import Any
 
 from stabbench.claims.gate import Inconclusive, evaluate, exit_code
 from stabbench.claims.verdict import RunStatus, verdict_document
+from stabbench.execution.audited import audited
 from stabbench.execution.collect import claims_of, collect_rows, counts, failed_counts, predictions
 from stabbench.execution.facts import facts_of
 from stabbench.execution.matching import mismatches
+from stabbench.execution.outcomes import outcomes
 from stabbench.planning.keys import finished, resolve
 from stabbench.planning.plan import Plan
 from stabbench.planning.trials import arms, labels
@@ -55,7 +57,8 @@ def conclude(
     broken = {cell_id: error for cell_id, error in errors.items() if cell_id not in stored}
     unmatched = mismatches(arms(suite), labels(suite), stored)
     made = predictions(plan.cells, stored)
-    rows, claims = claims_of(collect_rows(plan.cells, stored, broken), suite, made, unmatched)
+    by_text = outcomes(plan.cells, stored) if suite.of_checkpoints else None
+    rows, claims = claims_of(collect_rows(plan.cells, stored, broken), suite, made, unmatched, by_text)
     within = {mismatch.variant: str(mismatch) for mismatch in unmatched}
     gate = [] if smoke else evaluate(suite.gate, rows, suite, within)
     numbers = counts(plan.cells, stored, plan.cached, broken)
@@ -77,6 +80,7 @@ def conclude(
         environment=folder.environment,
         report=relative(folder.path / "report.html"),
         gate=gate,
+        audit=audited(plan, rows, stored),
     )
     folder.write_json("verdict.json", verdict)
     _keep_weights(plan, store, stored)

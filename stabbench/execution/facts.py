@@ -40,8 +40,8 @@ def facts_of(
     return {
         **{name: shared[name] for name in ("task", "data", "model", "engine", "device")},
         "test": _test_examples(loaded, cells, stored),
-        "precision": sorted({cell.static["train"]["precision"] for cell in train}),
-        "threads": sorted({cell.static["train"]["threads"] for cell in train}),
+        "precision": sorted({cell.options["train"]["precision"] for cell in train}),
+        "threads": sorted({cell.options["train"]["threads"] for cell in train}),
         "libraries": {name: version for cell in cells for name, version in cell.static["libraries"].items()},
         "instruction_set": _first(cells, "instruction_set"),
         "hardware": _first(cells, "hardware"),

@@ -23,13 +23,16 @@ from stabbench.models.sources import asset_folder, model_source
 from stabbench.models.subject import Subject
 from stabbench.planning.compute import Compute
 from stabbench.planning.keys import cell_key
+from stabbench.planning.trials import Checkpoint
 from stabbench.probes.base import Context, Member
 from stabbench.records import DENSE, Cell, Row
 from stabbench.seeding import TrialSeeds
 from stabbench.store.cells import Store, StoredCell
 from stabbench.store.claims_on_cells import claim
 from stabbench.store.environment import describe
+from stabbench.suite.checkpoints import CALLABLE
 from stabbench.suite.schema import TrainOptions
+from stabbench.training.adopt import adopt, adopt_callable, served
 from stabbench.training.fine_tune import fine_tune
 from stabbench.training.request import TrainRequest, TrainResult
 
@@ -120,12 +123,14 @@ class _Work:
         else:
             rows = self.probe(cell, draft)
         stored = self.store.finish(draft, key, cell, rows, details, time.perf_counter() - start, describe())
-        if cell.kind == "train":
+        if cell.kind == "train" and stored.has_weights():
             self.subjects[cell.id, DENSE].folder = stored.folder / "model"
 
     def train(self, cell: Cell, folder: Path) -> TrainResult:
-        source, revision = model_source(self.study.model, Path(self.study.suite_folder))
         options = cell.options
+        if "checkpoint" in options:
+            return self.adopt(cell, folder)
+        source, revision = model_source(self.study.model, Path(self.study.suite_folder))
         return fine_tune(
             TrainRequest(
                 model_source=source,
@@ -140,6 +145,15 @@ class _Work:
                 compute=Compute(**options["compute"]) if "compute" in options else None,
             )
         )
+
+    def adopt(self, cell: Cell, folder: Path) -> TrainResult:
+        """Take in a finished checkpoint where others are trained."""
+        checkpoint = Checkpoint.from_dict(cell.options["checkpoint"])
+        train = TrainOptions.model_validate(cell.options["train"])
+        if checkpoint.model.name.startswith(CALLABLE):
+            return adopt_callable(checkpoint.model.name, self.dataset, checkpoint.classes)
+        source, revision = model_source(checkpoint.model, Path(self.study.suite_folder))
+        return adopt(source, revision, self.dataset, train, checkpoint.classes, folder)
 
     def probe(self, cell: Cell, folder: Path) -> list[Row]:
         (parent,) = cell.parents
@@ -184,7 +198,10 @@ class _Work:
 
     def subject(self, parent: str) -> Subject:
         if (parent, DENSE) not in self.subjects:
-            self.subjects[parent, DENSE] = load_subject(self.model_folder(parent))
+            details = self.trained(parent).details
+            self.subjects[parent, DENSE] = (
+                served(details) if "callable" in details else load_subject(self.model_folder(parent))
+            )
         return self.subjects[parent, DENSE]
 
     def model_folder(self, parent: str) -> Path:
@@ -205,7 +222,9 @@ class _Work:
     def compressed(self, parent: str, label: str) -> Subject:
         if (parent, label) not in self.subjects:
             dense = self.subject(parent)
-            texts = [example.content for example in self.dataset.train[:CALIBRATION_TEXTS]]
+            # Without training texts those measured must do; they decide the scales of activations, no label is read.
+            examples = self.dataset.train or self.dataset.test
+            texts = [example.content for example in examples[:CALIBRATION_TEXTS]]
             folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="stabbench-")))
             compress(label, dense, texts, folder)
             self.subjects[parent, label] = load_compressed(label, folder, dense)

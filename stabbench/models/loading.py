@@ -71,9 +71,13 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> Any:
     from transformers import AutoTokenizer
 
     with _quiet(), _explained(source):
-        tokenizer = AutoTokenizer.from_pretrained(
-            source, revision=revision or "main", use_fast=True, trust_remote_code=False
-        )
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                source, revision=revision or "main", use_fast=True, trust_remote_code=False
+            )
+        # What transformers raises where it looks for a vocabulary file and there is none.
+        except TypeError as error:
+            raise OSError("it has no tokenizer.") from error
     if not tokenizer.is_fast:
         raise ConfigurationError(
             [f"model '{source}': its tokenizer is a slow one; a fast one (tokenizer.json) is needed"]

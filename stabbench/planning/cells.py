@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,17 @@ from stabbench.suite.option_files import stored_option
 
 @dataclass(frozen=True)
 class _Study:
-    """What all cells of a suite share."""
+    """What all cells of a suite share; of a finished checkpoint, the checkpoint stands in place of the model."""
 
     loaded: LoadedSuite
     data: str
     model: str
+
+    def of(self, arm: Arm) -> _Study:
+        """Return the study as the cells of an arm see it."""
+        if arm.checkpoint is None:
+            return self
+        return replace(self, model=model_fingerprint(arm.checkpoint.model, self.loaded.path.parent))
 
     @property
     def shared(self) -> dict[str, Any]:
@@ -43,14 +49,29 @@ def cells(loaded: LoadedSuite) -> tuple[Cell, ...]:
     folder = loaded.path.parent
     study = _Study(loaded, data_fingerprint(suite.data, folder), model_fingerprint(suite.model, folder))
     trials = [(arm, seed) for arm in arms(suite) for seed in labels(suite)]
-    train = [_train_cell(study, arm, seed) for arm, seed in trials]
-    probes = [cell for arm, seed in trials for cell in _probe_cells(study, arm, seed)]
+    train = [_first_cell(study.of(arm), arm, seed) for arm, seed in trials]
+    probes = [cell for arm, seed in trials for cell in _probe_cells(study.of(arm), arm, seed)]
     return (*train, *probes, *_panel_cells(study))
 
 
 def train_id(variant: str, seed: str) -> str:
     """Return the logical id of a trial's training."""
     return f"train/{variant}/{seed}"
+
+
+def _first_cell(study: _Study, arm: Arm, seed: str) -> Cell:
+    """Return the cell that gives a trial its weights: its training, or taking in a finished checkpoint."""
+    if arm.checkpoint is None:
+        return _train_cell(study, arm, seed)
+    options = {"checkpoint": arm.checkpoint.as_dict(), "train": arm.train.model_dump()}
+    static = {
+        **study.shared,
+        "kind": "checkpoint",
+        "classes": arm.checkpoint.as_dict()["classes"],
+        "max_length": arm.train.max_length,
+        "libraries": libraries(),
+    }
+    return Cell(train_id(arm.variant, seed), "train", arm.variant, seed, DENSE, "checkpoint", options, (), static)
 
 
 def _train_cell(study: _Study, arm: Arm, seed: str) -> Cell:

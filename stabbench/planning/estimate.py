@@ -15,7 +15,8 @@ from stabbench.suite.load import LoadedSuite
 # Seconds of one core per cell of `suites/quick.yaml`, from reports/quick (its cells' `seconds`): the first guess where
 # the store has no history of a probe. Two trials side by side slow each other down a little, hence the 0.8 below.
 FIRST_GUESS: dict[str, float] = {
-    "train": 25.0, "accuracy": 0.2, "gradient": 1.0, "noise": 6.0, "attack": 4.0, "compression": 6.0, "latency": 75.0,
+    "train": 25.0, "checkpoint": 3.0,
+    "accuracy": 0.2, "gradient": 1.0, "noise": 6.0, "attack": 4.0, "compression": 6.0, "latency": 75.0,
 }  # fmt: skip
 UNKNOWN_PROBE = 10.0
 PARALLEL_EFFICIENCY = 0.8

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from stabbench.registry import PACKAGE
+from stabbench.suite.checkpoints import CALLABLE
 from stabbench.suite.schema import Model
 
 WEIGHT_FILES = ("*.safetensors", "*.bin")
@@ -23,6 +24,8 @@ def model_fingerprint(model: Model, suite_folder: Path) -> str:
         pins = json.loads((PACKAGE / "assets" / "pins.json").read_text(encoding="utf-8"))
         pinned = pins.get(model.name, {}).get("files", {})
         return f"{model.name}:{hashlib.sha256(json.dumps(pinned, sort_keys=True).encode()).hexdigest()[:16]}"
+    if model.name.startswith(CALLABLE):
+        return model.name
     folder = model_folder(model, suite_folder)
     if folder is None:
         return f"hub:{model.name}@{model.revision or 'main'}"

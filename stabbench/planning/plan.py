@@ -91,7 +91,7 @@ def describe(plan: Plan, store: Store, jobs: int) -> dict[str, Any]:
         "seeds": seeds,
         "looks": expectation(suite, plan.cells, plan.stopped),
         "detectable_effect_sd": effect,
-        "verdicts": reachable(seeds),
+        "verdicts": "about these checkpoints, text by text" if suite.of_checkpoints else reachable(seeds),
     }
 
 

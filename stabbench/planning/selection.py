@@ -66,8 +66,14 @@ def seconds_of(text: str) -> float:
 
 
 def smoke(loaded: LoadedSuite) -> LoadedSuite:
-    """Return the suite made tiny: the built-in tiny model and data, 2 seeds, 16 examples; never a verdict."""
+    """Return the suite made tiny: the built-in tiny model and data, 2 seeds, 16 examples; never a verdict.
+
+    Raises:
+        ConfigurationError: the suite is of finished checkpoints, which no tiny model can stand for.
+    """
     suite = loaded.suite
+    if suite.of_checkpoints:
+        raise ConfigurationError(["--smoke tries a training, and this suite has none: its variants are checkpoints"])
     probes = {name: {**options, **_small(name)} for name, options in suite.probes.items()}
     smaller = suite.model_copy(
         update={

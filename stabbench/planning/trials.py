@@ -10,7 +10,7 @@ from stabbench import registry
 from stabbench.planning.compute import Compute, compute_for, declared_passes
 from stabbench.store.environment import best_precision
 from stabbench.suite.load import seed_labels
-from stabbench.suite.schema import Suite, TrainOptions
+from stabbench.suite.schema import Model, Suite, TrainOptions
 
 # Training options that change what a random stream gives; matching must not demand equality of that stream then.
 STREAMS_OF_OPTIONS: Mapping[str, str] = {
@@ -44,6 +44,29 @@ class Plugged:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """A finished classifier in place of a training.
+
+    Attributes:
+        model: the folder or hub id, and a hub commit.
+        classes: label of the data that each of its outputs stands for; None: told by its config.
+    """
+
+    model: Model
+    classes: tuple[str, ...] | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, which `from_dict` reads."""
+        return {"model": self.model.model_dump(), "classes": None if self.classes is None else list(self.classes)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Checkpoint:
+        """Read what `as_dict` gave."""
+        classes = content["classes"]
+        return cls(Model.model_validate(content["model"]), None if classes is None else tuple(classes))
+
+
+@dataclass(frozen=True)
 class Arm:
     """A variant with its resolved options.
 
@@ -55,6 +78,7 @@ class Arm:
         changed_weights: True where the weights before `prepare_model` may differ from the reference's.
         passes: declared (forward, backward) passes per step.
         compute: what it may spend, where it is matched to the reference's passes.
+        checkpoint: a finished classifier that is measured in place of a trained one, or None.
     """
 
     variant: str
@@ -64,6 +88,7 @@ class Arm:
     changed_weights: bool
     passes: tuple[float, float] = (1.0, 1.0)
     compute: Compute | None = None
+    checkpoint: Checkpoint | None = None
 
 
 def arms(suite: Suite) -> tuple[Arm, ...]:
@@ -87,8 +112,19 @@ def _plugged(suite: Suite, variant: str) -> tuple[Plugged, ...]:
     return tuple(Plugged.of("stabilizers", key, options) for key, options in given)
 
 
+def checkpoint_of(suite: Suite, variant: str) -> Checkpoint | None:
+    """Return the finished classifier that a variant is, or None where it is trained."""
+    given = suite.variants[variant]
+    if given.checkpoint is None:
+        return None
+    classes = None if given.classes is None else tuple(given.classes)
+    return Checkpoint(Model(name=given.checkpoint, revision=given.revision), classes)
+
+
 def _arm(suite: Suite, name: str, base: TrainOptions, base_passes: float) -> Arm:
     train = train_options(suite, name)
+    if (checkpoint := checkpoint_of(suite, name)) is not None:
+        return Arm(name, train, (), frozenset(), True, checkpoint=checkpoint)
     stabilizers = _plugged(suite, name)
     traits = [registry.card("stabilizers", item.name).traits for item in stabilizers]
     streams = {stream for item in traits for stream in item.get("streams", ())}

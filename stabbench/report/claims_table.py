@@ -9,7 +9,7 @@ from typing import Any
 
 from stabbench.claims.claim import Claim
 from stabbench.claims.metrics import metric_named
-from stabbench.claims.wording import contrast_text, effect_text, group_text, interval_text, label, p_text
+from stabbench.claims.wording import contrast_text, effect_text, group_text, interval_text, label, p_text, units
 from stabbench.report.data import Cell, ClaimRow
 from stabbench.report.visible import visible
 
@@ -36,7 +36,6 @@ def claim_rows(verdict: Mapping[str, Any]) -> tuple[list[ClaimRow], list[ClaimRo
 
 def _row(claim: Claim) -> ClaimRow:
     metric = metric_named(claim.metric)
-    unit = "process" if claim.n_seeds is None else "seed"
     return ClaimRow(
         id="claim-" + hashlib.sha256(claim.id.encode("utf-8", "surrogatepass")).hexdigest()[:10],
         label=visible(label(claim)),
@@ -47,7 +46,7 @@ def _row(claim: Claim) -> ClaimRow:
         interval=interval_text(claim.interval, claim.level, metric),
         bar=_bar(claim),
         p="" if claim.p is None else p_text(claim.p),
-        n=f"{claim.n_used}/{claim.n_planned} {unit}{'es' if unit == 'process' else 's'}",
+        n=f"{claim.n_used}/{claim.n_planned} {units(claim)}",
         glyph=GLYPHS[claim.verdict],
         word=claim.verdict,
         reason=visible(claim.reason, REASON),

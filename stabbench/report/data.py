@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from stabbench.report.figures.svg import Drawing
 from stabbench.report.visible import Piece
@@ -119,6 +119,7 @@ class Page:
     watermark: str = ""
     gate: Sequence[GateRow] = field(default_factory=tuple)
     gate_sentence: str = ""
+    kind: Literal["study", "audit"] = "study"
     contents: Sequence[tuple[str, str]] = field(default_factory=tuple)
 
 

@@ -15,7 +15,11 @@ from stabbench.statistics.power import detectable_effect
 def undecided(verdict: Mapping[str, Any]) -> list[str]:
     """Return a sentence for every inconclusive primary claim that rests on a paired t interval."""
     claims = [Claim.from_dict(content) for content in verdict["claims"]]
-    return [text for claim in claims if claim.primary and claim.verdict == "inconclusive" and (text := _told(claim))]
+    return [
+        text
+        for claim in claims
+        if claim.primary and claim.n_seeds is not None and claim.verdict == "inconclusive" and (text := _told(claim))
+    ]
 
 
 def _told(claim: Claim) -> str:

@@ -10,6 +10,9 @@ from typing import Any
 from stabbench.claims.gate_words import gate_sentence
 from stabbench.claims.text import sentence
 from stabbench.records import finite
+from stabbench.report.audit import facts as audit_facts
+from stabbench.report.audit import found as found_section
+from stabbench.report.audit import warnings as audit_warnings
 from stabbench.report.behavior import behavior, replay, swaps
 from stabbench.report.claims_table import claim_rows
 from stabbench.report.data import CellMatrix, Page
@@ -33,9 +36,11 @@ def build(run: RunFolder) -> Page:
     source = Source(run)
     verdict = run.verdict
     primary, secondary = claim_rows(verdict)
-    trained = [training(source, verdict), gradients(source), diagnosis(source)]
+    audit = "audit" in verdict
+    trained = [] if audit else [training(source, verdict), gradients(source), diagnosis(source)]
     from_files = [behavior(source), replay(source), swaps(source)]
-    found = [*trained, noise(source), attacks(source), *from_files, efficiency(source)]
+    first = [found_section(verdict)] if audit else []
+    found = [*first, *trained, noise(source), attacks(source), *from_files, efficiency(source)]
     sections = [section for section in found if section is not None]
     smoke = bool(run.environment.get("smoke"))
     return Page(
@@ -49,7 +54,7 @@ def build(run: RunFolder) -> Page:
         secondary=secondary,
         warnings=_warnings(source, verdict, smoke),
         sections=sections,
-        matrix=_matrix(run.plan),
+        matrix=_matrix(run.plan, audit),
         errors=_errors(run),
         environment=_environment(run.environment),
         suite_text=(run.path / "suite.resolved.yaml").read_text(encoding="utf-8"),
@@ -58,6 +63,7 @@ def build(run: RunFolder) -> Page:
         watermark="SMOKE RUN" if smoke else "",
         gate=gate_rows(verdict),
         gate_sentence=gate_sentence(verdict["gate"]),
+        kind="audit" if audit else "study",
         contents=[(section.id, section.title) for section in sections],
     )
 
@@ -71,14 +77,19 @@ def _facts(source: Source, verdict: Mapping[str, Any]) -> list[tuple[str, str]]:
     data = source.suite["data"]
     origin = data.get("source") or f"files below {data.get('root') or 'the suite'}"
     cores = f"{environment['cores']} cores, {'+'.join(environment['instruction_set'][-2:])}"
-    return [
-        ("compared", f"{', '.join(source.variants[1:]) or 'nothing'} against {source.variants[0]}"),
-        ("model and data", f"{visible(str(source.suite['model']['name']))} on {visible(str(origin))}"),
-        ("seeds", f"{len(source.seeds)}, paired{_looks_text(source)}"),
+    about = [
         ("cells", f"{done} of {cells['planned']} finished, {cells['errors']} errors, {cells['pending']} pending"),
         ("started", str(environment.get("started", "–"))),
         ("machine", f"{environment['processor']}, {cores}"),
         ("code", f"stabbench {environment['stabbench']}, commit {commit}"),
+    ]
+    if "audit" in verdict:
+        return [*audit_facts(source, verdict), *about]
+    return [
+        ("compared", f"{', '.join(source.variants[1:]) or 'nothing'} against {source.variants[0]}"),
+        ("model and data", f"{visible(str(source.suite['model']['name']))} on {visible(str(origin))}"),
+        ("seeds", f"{len(source.seeds)}, paired{_looks_text(source)}"),
+        *about,
     ]
 
 
@@ -99,7 +110,9 @@ def _warnings(source: Source, verdict: Mapping[str, Any], smoke: bool) -> list[s
     found += [f"Unmatched: {visible(e['message'])}" for e in source.run.events if e["event"] == "unmatched"]
     drift = dict.fromkeys(e["message"] for e in source.run.events if e["event"] == "drift")
     found += [f"Merged from shards that were not made alike: {visible(text, DRIFT)}" for text in drift]
-    if len(source.seeds) < 6 and not smoke:
+    audit = "audit" in verdict
+    found += audit_warnings(verdict) if audit else []
+    if len(source.seeds) < 6 and not smoke and not audit:
         floor = 2 / 2 ** len(source.seeds)
         found.append(f"Only {len(source.seeds)} seeds: the exact paired test cannot go below p = {floor:.2g}.")
     for variant in source.variants:
@@ -130,18 +143,20 @@ def _warnings(source: Source, verdict: Mapping[str, Any], smoke: bool) -> list[s
     ]
     if refused:
         found.append(f"{len(refused)} latency claims were refused: {visible(refused[0]['reason'])}")
-    found.append(
-        "Claims are about training seeds on this test set and this machine, not about other data or other hardware."
-    )
+    if not audit:
+        found.append(
+            "Claims are about training seeds on this test set and this machine, not about other data or other hardware."
+        )
     return found
 
 
-def _matrix(plan: Mapping[str, Any]) -> CellMatrix:
+def _matrix(plan: Mapping[str, Any], audit: bool) -> CellMatrix:
     columns = list(dict.fromkeys(_column(cell) for cell in plan["cells"] if cell["kind"] != "panel"))
     rows: dict[str, dict[str, str]] = {}
     for cell in plan["cells"]:
         if cell["kind"] != "panel":
-            rows.setdefault(f"{cell['variant']}, seed {cell['seed']}", {})[_column(cell)] = cell["state"]
+            name = cell["variant"] if audit else f"{cell['variant']}, seed {cell['seed']}"
+            rows.setdefault(name, {})[_column(cell)] = cell["state"]
     return CellMatrix(
         columns, [(name, [states.get(column, "") for column in columns]) for name, states in rows.items()]
     )

@@ -44,28 +44,45 @@ def noise(source: Source) -> Section | None:
         for kind in kinds
     }
     drawn = {kind: variants for kind, variants in curves.items() if variants}
-    metrics = (
+    metrics: tuple[tuple[str, str], ...] = (
         ("noise.accuracy", "accuracy under noise"),
         ("noise.flip_rate", "answers flipped"),
         ("noise.worst_case", "right under all"),
         ("noise.mce", "mCE"),
     )
+    if source.of_checkpoints:
+        metrics = metrics[:-1]
     rows = []
     for variant in source.variants:
         fine = set(successful(source, variant))
         values = [{s: x for s, x in source.by_seed(metric, variant).items() if s in fine} for metric, _ in metrics]
-        rows.append([Cell(f"{variant} ({len(fine)} runs)", None, False), *(group_cell(found) for found in values)])
+        name = source.name_of(variant) if source.of_checkpoints else f"{variant} ({len(fine)} runs)"
+        lost = [_relative_drop(source, variant, curves)] if source.of_checkpoints else []
+        rows.append([Cell(name, None, False), *(group_cell(found) for found in values), *lost])
     no_op = [r.measurement.value or 0.0 for r in source.rows if r.measurement.metric == "noise.no_op_share"]
-    note = (
-        "Runs that did not fail. Right under all: share of examples right on the clean text and "
-        "under every kind and severity. mCE: error "
-        "against the matched reference of the same seed, 1 for the reference. "
-        f"{np.mean(no_op):.1%} of noisy texts reached the model unchanged."
+    against = (
+        "Relative drop: 1 − accuracy under noise / accuracy on the same texts without. "
+        if source.of_checkpoints
+        else "mCE: error against the matched reference of the same seed, 1 for the reference. "
     )
+    note = (
+        ("" if source.of_checkpoints else "Runs that did not fail. ")
+        + "Right under all: share of examples right on the clean text and "
+        + f"under every kind and severity. {against}{np.mean(no_op):.1%} of noisy texts reached the model unchanged."
+    )
+    head = ["variant", *(name for _, name in metrics), *(["relative drop"] if source.of_checkpoints else [])]
     drawings = [noise_curves([0, *severities], drawn)] if drawn else []
-    table = Table("Noise, over all kinds and severities", ["variant", *(name for _, name in metrics)], rows, note)
+    table = Table("Noise, over all kinds and severities", head, rows, note)
     lead = "The same noisy texts are put to every model; a higher severity changes what a lower one changes, and more."
     return Section("noise", "Noise", lead, drawings, [table])
+
+
+def _relative_drop(source: Source, variant: str, curves: Mapping[str, Mapping[str, np.ndarray]]) -> Cell:
+    """Return 1 − accuracy under noise / clean accuracy of the same texts; unknown where that is 0."""
+    clean = next((float(found[variant][0, 0]) for found in curves.values() if variant in found), 0.0)
+    noisy = next(iter(source.by_seed("noise.accuracy", variant).values()), None)
+    drop = 1 - noisy / clean if noisy is not None and clean > 0 else None
+    return Cell(fixed(drop, 3), drop)
 
 
 def _curve(source: Source, variant: str, kind: str, severities: list[int]) -> np.ndarray | None:
@@ -109,11 +126,12 @@ def attacks(source: Source) -> Section | None:
         for variant in source.variants if place in known else ():
             fine = set(successful(source, variant))
             values = [{s: x for s, x in source.by_seed(m, variant, at=at).items() if s in fine} for m, _ in metrics]
-            rows.append([Cell(f"{_label(at)}: {variant}", None, False), *(group_cell(v) for v in values)])
+            label = f"{_label(at)}: {source.name_of(variant)}"
+            rows.append([Cell(label, None, False), *(group_cell(v) for v in values)])
     examples = found[0].measurement.n_planned
     note = (
-        f"Runs that did not fail, {examples} examples each. Success rate: of the examples the "
-        "model got right, the share it was led astray on. "
+        f"{'' if source.of_checkpoints else 'Runs that did not fail, '}{examples} examples each. Success rate: of the "
+        "examples the model got right, the share it was led astray on. "
         "Skipped examples are those it got wrong anyway. A model that always answers one class "
         "cannot be attacked: read this beside the commonest answer above. Lax and strict: the same recipe with a "
         "cosine of at least 0.7 or 0.9 between swapped words and between whole texts."
@@ -173,7 +191,8 @@ def _examples(source: Source, seed: str) -> list[AttackExample]:
         hit = [v for v in source.variants if _misled(arms.get(v))]
         if hit:
             group = "all models" if len(hit) == len(source.variants) > 1 else f"only {', '.join(hit)}"
-            shown.setdefault(group, []).append(_example(source, arms, f"misled: {group} (seed {seed})"))
+            place = "" if source.of_checkpoints else f" (seed {seed})"
+            shown.setdefault(group, []).append(_example(source, arms, f"misled: {group}{place}"))
     return [example for group in shown.values() for example in group[:SHOWN_PER_GROUP]]
 
 

@@ -28,6 +28,16 @@ class Source:
         return sorted(self.suite["variants"], key=lambda name: name != reference)
 
     @cached_property
+    def of_checkpoints(self) -> bool:
+        """Whether nothing was trained: every variant is a finished checkpoint."""
+        return all("checkpoint" in variant for variant in self.suite["variants"].values())
+
+    def name_of(self, variant: str) -> str:
+        """Return a variant's name in a table; of an audit with the word that its numbers must be read with."""
+        marked = any(row.measurement.status == "failed-run" for row in self.rows if row.variant == variant)
+        return f"{variant} (collapsed)" if self.of_checkpoints and marked else variant
+
+    @cached_property
     def seeds(self) -> list[str]:
         """Seed labels of this run, in planned order."""
         return list(dict.fromkeys(cell["seed"] for cell in self.run.plan["cells"] if cell["kind"] == "train"))

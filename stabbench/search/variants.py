@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from stabbench.errors import ConfigurationError
 from stabbench.search.ranges import with_values
 from stabbench.suite.load import LoadedSuite, resolve
 from stabbench.suite.schema import Compare, Data, Suite
@@ -18,8 +19,14 @@ def changed(loaded: LoadedSuite, values: Mapping[str, Mapping[str, Any]], **fiel
         loaded: the suite.
         values: variant → key → value; variants that are not named stay as they are.
         fields: further fields of the suite.
+
+    Raises:
+        ConfigurationError: nothing is trained in the suite.
     """
     suite = loaded.suite
+    if suite.of_checkpoints:
+        message = "the suite's variants are finished checkpoints; nothing is trained, so there is nothing to search"
+        raise ConfigurationError([message])
     variants = {name: with_values(variant, values.get(name, {})) for name, variant in suite.variants.items()}
     other = suite.model_copy(update={"variants": variants, **fields})
     return replace(loaded, suite=other, resolved=resolve(other), warnings=())

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from stabbench import registry
 from stabbench.errors import Problem, suggestion, unknown_name
 from stabbench.suite.adaptive import adaptive_problems
+from stabbench.suite.checkpoints import checkpoint_problems
 from stabbench.suite.claims import compare_problems, compression_labels, names_in
 from stabbench.suite.gate import gate_problems
 from stabbench.suite.options import plugin_problems
@@ -42,6 +43,7 @@ def suite_problems(suite: Suite, document: Document) -> Iterator[Problem]:
     yield from shared_problems(suite, document)
     yield from _compression_problems(suite, document)
     yield from _seed_problems(suite, document)
+    yield from checkpoint_problems(suite, document)
     yield from _source_problems(suite, document)
     yield from compare_problems(suite, document)
     yield from gate_problems(suite, document)
@@ -49,6 +51,8 @@ def suite_problems(suite: Suite, document: Document) -> Iterator[Problem]:
 
 def suite_warnings(suite: Suite, document: Document) -> Iterator[Problem]:
     """Yield what is allowed but will disappoint."""
+    if suite.of_checkpoints:
+        return
     if len(seed_labels(suite)) == 1:
         yield document.problem(
             ["seeds"], "one seed: every claim about a level will be inconclusive; 6 or more seeds can decide something"

@@ -118,8 +118,14 @@ def _defaults(probe: str) -> dict[str, Any]:
 
 
 def primary_entries(suite: Suite) -> list[PrimaryClaim]:
-    """Return the declared entries; by default accuracy, train.failed and one robustness metric the suite measures."""
+    """Return the declared entries; by default accuracy, train.failed and one robustness metric the suite measures.
+
+    Checkpoints have no failed runs: by default accuracy, and what is measured text by text under noise or attack.
+    """
     declared = suite.compare.primary
+    if declared is None and suite.of_checkpoints:
+        noise = [PrimaryClaim(metric="noise.worst_case")] if "noise" in suite.probes else []
+        declared = ["accuracy", *noise, *_attacked(suite)]
     if declared is None:
         robustness = [PrimaryClaim(metric="noise.mce")] if "noise" in suite.probes else _attacked(suite)
         declared = ["accuracy", "train.failed", *robustness[:1]]

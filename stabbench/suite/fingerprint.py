@@ -19,8 +19,7 @@ UNREAD = {"test": {"measure_on"}, "validation": {"test"}}
 
 def uses_files(data: Data) -> bool:
     """Return whether the paths are used: always without a source, and with one where `root` is set."""
-    files = isinstance(data.train, SplitFile)
-    return files and (data.source is None or data.root is not None)
+    return isinstance(data.test, SplitFile) and (data.source is None or data.root is not None)
 
 
 def file_of(data: Data, split: SplitFile, suite_folder: Path) -> Path:
@@ -34,6 +33,8 @@ def data_fingerprint(data: Data, suite_folder: Path) -> str:
     A missing file gives a fingerprint too (of its absence): the run that needs it reports it with its place.
     """
     options = data.model_dump(exclude={"root", *UNREAD[data.measure_on]})
+    # What is not said is no part of the hash: it decides nothing.
+    options = {name: value for name, value in options.items() if name != "classes" or value is not None}
     content: dict[str, Any] = {"reader": READER, "options": options}
     if uses_files(data):
         splits = {"train": data.train, "validation": data.validation, "test": data.test}

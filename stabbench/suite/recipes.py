@@ -62,6 +62,9 @@ def expanded(variant: Variant) -> Variant:
     merged = {name: {**options, **given.get(name, {})} for name, options in base.items()}
     added = [entry for entry in variant.stabilizers if not set(entry) <= set(base)]
     return Variant(
+        checkpoint=variant.checkpoint,
+        revision=variant.revision,
+        classes=variant.classes,
         train={**_lengths(preset.train), **_lengths(variant.train)},
         stabilizers=[*({name: options} for name, options in merged.items()), *added],
     )

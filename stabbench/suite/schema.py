@@ -48,7 +48,8 @@ class Data(Strict):
     """Where the labelled texts come from.
 
     `source` names a built-in or hub data set; then `train` and `test` are numbers of examples. With paths, `train` and
-    `test` are files. With both, the paths are used where `root` is set, else the source.
+    `test` are files. With both, the paths are used where `root` is set, else the source. A suite of finished
+    checkpoints trains nothing and may leave `train` out.
     """
 
     source: str | None = Field(None, description="builtin:NAME, hub:OWNER/NAME or hub:OWNER/NAME:CONFIG")
@@ -57,7 +58,10 @@ class Data(Strict):
     text: str = Field("text", description="hub: column of the text")
     text_pair: str | None = Field(None, description="hub: column of the second text")
     label: str = Field("label", description="hub: column of the label")
-    train: int | SplitFile
+    classes: list[str] | None = Field(
+        None, min_length=2, description="labels in the order of the classes; null: those of train (else test), sorted"
+    )
+    train: int | SplitFile | None = None
     validation: Fraction | SplitFile | int | None = None
     test: int | SplitFile
     measure_on: Literal["test", "validation"] = Field(
@@ -66,11 +70,15 @@ class Data(Strict):
 
     @model_validator(mode="after")
     def _has_origin(self) -> Data:
-        files = [isinstance(part, SplitFile) for part in (self.train, self.test)]
+        files = [isinstance(part, SplitFile) for part in (self.train, self.test) if part is not None]
         if any(files) and not all(files):
             raise ValueError("train and test must both be files ({path: …}) or both be numbers of examples of `source`")
         if not any(files) and self.source is None:
             raise ValueError("numbers of examples need `source` (builtin:NAME or hub:OWNER/NAME)")
+        if self.train is None and (self.validation is not None or self.measure_on == "validation"):
+            raise ValueError("validation is for training, and there is no `train`; leave it out, or give train")
+        if self.classes is not None and len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes: a label stands twice; each class has one label")
         if self.measure_on == "validation" and self.validation is None:
             raise ValueError("measure_on: validation needs `validation`, such as {fraction: 0.1}")
         for name, part in (("train", self.train), ("test", self.test), ("validation", self.validation)):
@@ -87,11 +95,18 @@ class Model(Strict):
 
 
 class Variant(Strict):
-    """Overrides of `train`, and stabilizers; with `preset`, laid over that recipe's."""
+    """Overrides of `train`, and stabilizers; with `preset`, laid over that recipe's; or a finished checkpoint."""
 
     preset: str | None = Field(None, description="a published recipe: see `stabbench list presets`")
     train: Options = Field(default_factory=dict, description="overrides of `train`")
     stabilizers: list[dict[str, Options]] = Field(default_factory=list)
+    checkpoint: str | None = Field(
+        None, description="a finished classifier, measured as it is and not trained: a folder, or a hub id"
+    )
+    revision: str | None = Field(None, description="commit of a checkpoint that is a hub id")
+    classes: list[str] | None = Field(
+        None, min_length=2, description="label of the data that each output of the checkpoint stands for; null: by name"
+    )
 
 
 class CrossedSeeds(Strict):
@@ -235,3 +250,8 @@ class Suite(Strict):
     compare: Compare = Field(default_factory=Compare)
     gate: list[GateRule] = Field(default_factory=list, description="what must hold; decides exit codes 1, 4 and 5")
     budget: Budget = Field(default_factory=Budget)
+
+    @property
+    def of_checkpoints(self) -> bool:
+        """Whether nothing is trained: every variant is a finished checkpoint, and the unit is the text."""
+        return all(variant.checkpoint is not None for variant in self.variants.values())

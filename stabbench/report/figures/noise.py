@@ -37,9 +37,9 @@ def noise_curves(severities: Sequence[int], kinds: Mapping[str, Mapping[str, np.
         figure.supxlabel("severity (0: clean text)", fontsize=9)
         flat[0].legend(fontsize=8, loc="lower left")
         title = "Accuracy under noise, by kind and severity"
-        text = (
-            f"Mean over seeds that did not fail, with 95 % t intervals; severities {', '.join(map(str, severities))}."
-        )
+        several = any(len(values) > 1 for variants in kinds.values() for values in variants.values())
+        mean_of = "Mean over seeds that did not fail, with 95 % t intervals; severities" if several else "Severities"
+        text = f"{mean_of} {', '.join(map(str, severities))}."
         return drawing(figure, "noise", title, text)
 
 

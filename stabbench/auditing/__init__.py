@@ -1,0 +1,1 @@
+"""``stabbench audit``: one finished checkpoint, or two, measured as they are; no YAML, no training."""
