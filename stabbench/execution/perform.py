@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stabbench import registry
-from stabbench.compression.base import compress, load_compressed
+from stabbench.compression.base import Material, compress, load_compressed
 from stabbench.data.dataset import load_dataset
 from stabbench.data.example import Dataset
 from stabbench.errors import StabbenchError
@@ -34,7 +34,6 @@ from stabbench.training.fine_tune import fine_tune
 from stabbench.training.request import TrainRequest, TrainResult
 
 Emit = Callable[[dict[str, Any]], None]
-CALIBRATION_TEXTS = 100
 _datasets: dict[str, Dataset] = {}
 
 
@@ -202,8 +201,8 @@ class _Work:
     def compressed(self, parent: str, label: str) -> Subject:
         if (parent, label) not in self.subjects:
             dense = self.subject(parent)
-            texts = [example.content for example in self.dataset.train[:CALIBRATION_TEXTS]]
+            material = Material(self.dataset.train, TrialSeeds.parse(self.parents[parent].seed))
             folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="stabbench-")))
-            compress(label, dense, texts, folder)
+            compress(label, dense, material, folder)
             self.subjects[parent, label] = load_compressed(label, folder, dense)
         return self.subjects[parent, label]
