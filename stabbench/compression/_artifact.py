@@ -63,7 +63,7 @@ def subject_of(model: nn.Module, folder: Path, module: nn.Module | None) -> Subj
 
 
 def skeleton(folder: Path) -> nn.Module:
-    """Return a model of the artifact's shape in float32, its weights still drawn at random; the random state is kept."""
+    """Return a model of the artifact's shape in float32, its weights drawn at random; the random state is kept."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)

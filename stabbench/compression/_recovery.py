@@ -159,7 +159,8 @@ def hidden_loss(pairs: Sequence[tuple[Tensor, Tensor]], mask: Tensor) -> Tensor:
     """
     real = mask.unsqueeze(-1).to(pairs[0][0].dtype)
     means = [
-        ((mine.float() - other.to(mine.device)).square() * real).sum() / (real.sum() * other.shape[-1]) for mine, other in pairs
+        ((mine.float() - other.to(mine.device)).square() * real).sum() / (real.sum() * other.shape[-1])
+        for mine, other in pairs
     ]
     return torch.stack(means).mean()
 

@@ -37,7 +37,7 @@ class Material:
     """
 
     examples: tuple[Example, ...] = ()
-    seeds: TrialSeeds = TrialSeeds(0, 0)
+    seeds: TrialSeeds = TrialSeeds(0, 0)  # noqa: RUF009  frozen
 
     def texts(self, count: int) -> list[Text]:
         """Return the texts of the first `count` examples."""

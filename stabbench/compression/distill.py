@@ -32,8 +32,8 @@ class Distill(Rebuild):
     """
     equation: ClassVar[str] = """
         L = α CE + (1 − α) T² KL(softmax(z_t / T) ‖ softmax(z_s / T)) + β mean (h_s − h_t)² + γ KL(R_t ‖ R_s);
-        student block j starts as, and learns the output of, teacher block round(j (L − 1) / (k − 1)); R = softmax(X Xᵀ /
-        √d) of the top block's queries and keys
+        student block j starts as, and learns the output of, teacher block round(j (L − 1) / (k − 1));
+        R = softmax(X Xᵀ / √d) of the top block's queries and keys
     """
     changes: ClassVar[str] = "Depth, and every weight that stays."
     cost: ClassVar[str] = "`epochs` of training, each step with one more forward pass, the teacher's."
@@ -62,7 +62,5 @@ class Distill(Rebuild):
         """
         kept = chosen(len(anatomy(model).blocks), self.keep, "spread")
         keep_blocks(model, kept)
-        how = Teaching(
-            self.epochs, self.learning_rate, self.temperature, self.alpha, self.hidden, self.relations
-        )
+        how = Teaching(self.epochs, self.learning_rate, self.temperature, self.alpha, self.hidden, self.relations)
         teach(model, subject, kept, material, how)

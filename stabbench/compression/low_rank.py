@@ -89,9 +89,7 @@ def factored(linear: nn.Linear, keep: float, moment: Tensor | None = None) -> tu
     return inner, outer
 
 
-def _moments(
-    model: nn.Module, maps: Mapping[str, nn.Linear], subject: Subject, texts: list[Any]
-) -> dict[str, Tensor]:
+def _moments(model: nn.Module, maps: Mapping[str, nn.Linear], subject: Subject, texts: list[Any]) -> dict[str, Tensor]:
     """Return Σ x xᵀ over the real tokens of the texts for the inputs x of each map, float64."""
     found = {
         name: torch.zeros(linear.in_features, linear.in_features, dtype=torch.float64) for name, linear in maps.items()

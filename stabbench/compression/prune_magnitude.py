@@ -46,5 +46,5 @@ class PruneMagnitude(Rebuild):
         keep = torch.ones(len(sizes), dtype=torch.bool)
         keep[torch.argsort(sizes, stable=True)[:count]] = False
         with torch.no_grad():
-            for linear, part in zip(maps, keep.split([m.weight.numel() for m in maps]), strict=True):
+            for linear, part in zip(maps, torch.split(keep, [m.weight.numel() for m in maps]), strict=True):
                 linear.weight.mul_(part.view_as(linear.weight))

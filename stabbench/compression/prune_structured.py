@@ -39,7 +39,9 @@ class PruneStructured(Rebuild):
     needs: ClassVar[Level] = "encoder"
     trains: ClassVar[bool] = True
     calibrates: ClassVar[str] = "examples"
-    paper: ClassVar[str] = "Michel et al. 2019, arXiv:1905.10650 (heads); Molchanov et al. 2019, arXiv:1906.10771 (units)"
+    paper: ClassVar[str] = (
+        "Michel et al. 2019, arXiv:1905.10650 (heads); Molchanov et al. 2019, arXiv:1906.10771 (units)"
+    )
     equation: ClassVar[str] = """
         I = (1/N) Σ_n |∂L(x_n) / ∂ξ| at ξ = 1, ξ a factor on a head's output or on a unit's activation, L the
         cross-entropy of training example n; of each block the round(share · count) largest are kept, at least one.
@@ -87,7 +89,7 @@ class PruneStructured(Rebuild):
 
 
 def largest(scores: Tensor, share: float) -> list[int]:
-    """Return the indices of the round(share · n) largest scores, at least one, in ascending order; ties to the first."""
+    """Return the indices of the round(share · n) largest scores, at least one, ascending; ties to the first."""
     count = max(1, round(share * len(scores)))
     return sorted(torch.argsort(scores, descending=True, stable=True)[:count].tolist())
 
@@ -116,6 +118,7 @@ def importance(
         with _scaled(parts, factors):
             logits = model(**batch.inputs()).logits
         # Summed, so that row n of a factor's gradient is that of example n alone.
+        assert batch.labels is not None
         loss = nn.functional.cross_entropy(logits, batch.labels, reduction="sum")
         gradients = torch.autograd.grad(loss, factors)
         for index, (heads, units) in enumerate(totals):

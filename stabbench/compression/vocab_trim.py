@@ -118,7 +118,9 @@ def _check(before: Subject, after: Subject, kept: Sequence[int], texts: Sequence
     new = encode_texts(after.tokenizer, texts, after.max_length)
     for text, mine, other in zip(texts, old, new, strict=True):
         if mine.input_ids != [kept[index] for index in other.input_ids]:
-            raise StabbenchError(f"vocab-trim: the smaller tokenizer cuts a training text otherwise: {str(text)[:60]!r}")
+            raise StabbenchError(
+                f"vocab-trim: the smaller tokenizer cuts a training text otherwise: {str(text)[:60]!r}"
+            )
     few = list(texts[:16])
     if few and not torch.equal(before.logits(before.encode(few)), after.logits(after.encode(few))):
         raise StabbenchError("vocab-trim: the logits of covered texts are not bit-equal")

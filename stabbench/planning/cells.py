@@ -156,7 +156,9 @@ def _panel_cells(study: _Study) -> Iterator[Cell]:
         if name in suite.compress_probes:
             compressions += [chain_name(entry) for entry in suite.compressions]
         members = [(arm.variant, seed, label) for label in compressions for arm in arms(suite)]
-        stages = [Plugged.of("compression", *parse_stage(stage)) for entry in suite.compressions for stage in chain(entry)]
+        stages = [
+            Plugged.of("compression", *parse_stage(stage)) for entry in suite.compressions for stage in chain(entry)
+        ]
         static = {
             **study.shared,
             "kind": "panel",

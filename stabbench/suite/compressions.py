@@ -45,7 +45,7 @@ def stages(entry: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def as_text(entry: Any) -> Any:
-    """Return an entry of `compressions` with ``{name: {option: value}}`` written as text; other forms are left alone."""
+    """Return an entry of `compressions` with ``{name: {option: value}}`` written as text; others as they are."""
     if isinstance(entry, list):
         return [as_text(item) for item in entry]
     if isinstance(entry, Mapping) and len(entry) == 1:

@@ -232,9 +232,9 @@ class Suite(Strict):
     train: TrainOptions = Field(default_factory=TrainOptions)
     variants: dict[str, Variant] = Field(min_length=1)
     probes: dict[str, Options] = Field(default_factory=_accuracy)
-    compressions: list[
-        Annotated[str | list[str], BeforeValidator(as_text, json_schema_input_type=Chain)]
-    ] = Field(default_factory=list, description="compressors: a name, {name: {option: value}}, or a list for a chain")
+    compressions: list[Annotated[str | list[str], BeforeValidator(as_text, json_schema_input_type=Chain)]] = Field(
+        default_factory=list, description="compressors: a name, {name: {option: value}}, or a list for a chain"
+    )
     compress_probes: list[str] = Field(default_factory=lambda: ["accuracy"])
     monitors: dict[str, Options] = Field(default_factory=_monitors)
     keep_weights: Literal["all", "none", "last"] = "all"

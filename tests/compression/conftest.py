@@ -27,7 +27,6 @@ def material() -> Material:
     words = ("good", "bad", "dull", "great", "boring", "funny", "long", "excellent")
     return Material(
         tuple(
-            Example(f"t:{i}", f"the film was {word}{' and so on' * (i % 5)}", i % 2)
-            for i, word in enumerate(words * 2)
+            Example(f"t:{i}", f"the film was {word}{' and so on' * (i % 5)}", i % 2) for i, word in enumerate(words * 2)
         )
     )
