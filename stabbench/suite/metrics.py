@@ -25,7 +25,9 @@ KNOWN: tuple[str, ...] = (
     "attack.accuracy_under_attack", "attack.success_rate", "attack.words_changed", "attack.queries",
     "attack.model_rows", "attack.words_left",
     "compression.size", "compression.flip_rate", "compression.label_loyalty",
-    "compression.probability_loyalty", "compression.batch_flip_rate",
+    "compression.probability_loyalty", "compression.batch_flip_rate", "compression.negative_flips",
+    "compression.positive_flips", "compression.ece_change", "compression.seed_churn", "compression.padding_flip_rate",
+    "compression.nondeterminism", "compression.uncovered_texts",
     "latency.p50", "latency.p90", "latency.p99", "latency.ratio", "throughput.texts", "throughput.tokens",
     "memory.peak",
 )  # fmt: skip
@@ -44,6 +46,8 @@ SHARES = (
     "train.gap", "gradient.clip_rate", "noise.accuracy", "noise.flip_rate", "noise.worst_case", "noise.no_op_share",
     "attack.accuracy_under_attack", "attack.success_rate", "attack.words_changed", "compression.flip_rate",
     "compression.label_loyalty", "compression.probability_loyalty", "compression.batch_flip_rate",
+    "compression.negative_flips", "compression.positive_flips", "compression.ece_change",
+    "compression.padding_flip_rate", "compression.nondeterminism", "compression.uncovered_texts",
 )  # fmt: skip
 """Metrics between 0 and 1 (the gap: −1 and 1): a limit beyond that was meant in percent."""
 
