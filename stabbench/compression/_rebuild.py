@@ -27,7 +27,7 @@ class Rebuild(Compressor):
             self.change(model, subject, material)
         save_model(model.eval(), subject, folder)
 
-    def load(self, folder: Path, parent: Subject) -> Subject:
+    def load(self, folder: Path) -> Subject:
         """Return the float32 subject of the artifact; chains may go on from it."""
         return load_model(folder)
 

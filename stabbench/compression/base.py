@@ -85,8 +85,8 @@ class Compressor(Plugin):
         """Write the artifact of `subject` into the empty `folder`."""
         raise NotImplementedError
 
-    def load(self, folder: Path, parent: Subject) -> Subject:
-        """Return the subject of the artifact in `folder`; `parent` is the dense subject, as a fallback for nothing."""
+    def load(self, folder: Path) -> Subject:
+        """Return the subject of the artifact in `folder`, which holds all of it: shape, weights, tokenizer, classes."""
         raise NotImplementedError
 
 
@@ -112,7 +112,7 @@ def compress(chain: str, subject: Subject, material: Material, folder: Path) -> 
             part = Path(scratch, str(index))
             part.mkdir()
             stage.compress(subject, material, part)
-            subject = stage.load(part, subject)
+            subject = stage.load(part)
         stage_of(last).compress(subject, material, folder)
 
 
@@ -122,7 +122,7 @@ def load_compressed(chain: str, folder: Path, parent: Subject) -> Subject:
         return Subject(
             parent.tokenizer, _nan_logits(len(parent.classes)), parent.classes, parent.max_length, None, folder
         )
-    return stage_of(stages(chain)[-1]).load(folder, parent)
+    return stage_of(stages(chain)[-1]).load(folder)
 
 
 def stage_of(text: str) -> Compressor:

@@ -44,7 +44,7 @@ class Bf16(Compressor):
         model = copy.deepcopy(torch_model(subject, "bf16")).to(torch.bfloat16)
         save_model(model, subject, folder)
 
-    def load(self, folder: Path, parent: Subject) -> Subject:
+    def load(self, folder: Path) -> Subject:
         """Return a subject that computes in bfloat16."""
         model = skeleton(folder).to(torch.bfloat16)
         model.load_state_dict(load_file(folder / WEIGHTS), strict=False)

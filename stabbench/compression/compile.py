@@ -41,7 +41,7 @@ class Compile(Compressor):
         """Write the float32 model; nothing is built yet."""
         save_model(copy.deepcopy(torch_model(subject, "compile")), subject, folder)
 
-    def load(self, folder: Path, parent: Subject) -> Subject:
+    def load(self, folder: Path) -> Subject:
         """Return a subject whose kernels are built when it first scores."""
         model = load_model(folder).model
         assert model is not None

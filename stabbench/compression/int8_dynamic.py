@@ -84,7 +84,7 @@ class Int8Dynamic(Compressor):
         save_file(tensors, folder / _WEIGHTS)
         save_companions(subject, folder)
 
-    def load(self, folder: Path, parent: Subject) -> Subject:
+    def load(self, folder: Path) -> Subject:
         """Rebuild the quantised layers inside a model of the artifact's config."""
         tensors = load_file(folder / _WEIGHTS)
         model = skeleton(folder)

@@ -40,7 +40,7 @@ class Onnx(Compressor):
         export_checked(subject, torch_model(subject, "onnx"), folder / GRAPH, material.texts(6), "onnx")
         save_companions(subject, folder)
 
-    def load(self, folder: Path, parent: Subject) -> Subject:
+    def load(self, folder: Path) -> Subject:
         """Return a subject on an ONNX Runtime session of the artifact; there is no torch model."""
         tokenizer, classes, longest = companions(folder)
         return Subject(tokenizer, session_logits(folder / GRAPH), classes, longest, None, folder)

@@ -52,7 +52,7 @@ class OrtInt8(Compressor):
             _quantise(exported, folder / GRAPH)
         save_companions(subject, folder)
 
-    def load(self, folder: Path, parent: Subject) -> Subject:
+    def load(self, folder: Path) -> Subject:
         """Return a subject on an ONNX Runtime session of the artifact; there is no torch model."""
         tokenizer, classes, longest = companions(folder)
         return Subject(tokenizer, session_logits(folder / GRAPH), classes, longest, None, folder)

@@ -68,7 +68,7 @@ class VocabTrim(Compressor):
         (folder / REPORT).write_text(json.dumps(report) + "\n", encoding="utf-8")
         _check(subject, load_model(folder), kept, texts)
 
-    def load(self, folder: Path, parent: Subject) -> Subject:
+    def load(self, folder: Path) -> Subject:
         """Return the float32 subject of the artifact; chains may go on from it."""
         return load_model(folder)
 

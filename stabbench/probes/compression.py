@@ -123,7 +123,8 @@ def _padded(subject: Subject, texts: Sequence[Text]) -> np.ndarray:
     for item in encoded:
         whole = collate([item, longest], subject.tokenizer)
         parts = {name: tensor[:1] for name, tensor in whole.inputs().items()}
-        rows.append(torch.softmax(subject.logits(Batch(**parts)).double(), dim=-1)[0].cpu().numpy())
+        batch = Batch(parts["input_ids"], parts["attention_mask"], parts.get("token_type_ids"))
+        rows.append(torch.softmax(subject.logits(batch).double(), dim=-1)[0].cpu().numpy())
     return np.stack(rows)
 
 

@@ -11,9 +11,7 @@ from safetensors.numpy import load_file
 
 from stabbench.compression.base import Material
 from stabbench.compression.int8_dynamic import Int8Dynamic, _Int8Rows, _packed_linear, _rows_in_int8
-from stabbench.models.loading import load_pretrained
 from stabbench.models.subject import Subject
-from stabbench.seeding import TrialSeeds
 
 
 @pytest.fixture(scope="module")
@@ -66,21 +64,6 @@ def test_everything_but_linear_weights_is_kept_bit_by_bit(dense: Subject, artifa
             np.testing.assert_array_equal(tensors[name], value.numpy())
 
 
-def test_the_numbers_come_from_the_artifact_and_not_from_the_parent(
-    dense: Subject, artifact: Path, tiny_model: Path
-) -> None:
-    stranger, _ = load_pretrained(tiny_model, ("no", "yes"), TrialSeeds(7, 7))
-    with torch.no_grad():
-        for parameter in stranger.parameters():
-            parameter.add_(1.0)
-    other = Subject(dense.tokenizer, dense.logits, dense.classes, dense.max_length, stranger.eval())
-    batch = dense.encode(["a great film", "dull"])
-
-    loaded = Int8Dynamic().load(artifact, other).logits(batch)
-
-    torch.testing.assert_close(loaded, Int8Dynamic().load(artifact, dense).logits(batch), rtol=0, atol=0)
-
-
 def test_rows_of_int8_embeddings_are_rounded_to_within_half_a_step_of_their_own_range(
     dense: Subject, tmp_path: Path
 ) -> None:
@@ -96,7 +79,7 @@ def test_rows_of_int8_embeddings_are_rounded_to_within_half_a_step_of_their_own_
     assert tensors[f"{name}.int8"].dtype == np.uint8
     assert f"{name}.weight" not in tensors
     assert np.all(np.abs(rebuilt - table) <= step[:, None] * 0.501 + 1e-7)
-    rows = Int8Dynamic().load(tmp_path, dense)
+    rows = Int8Dynamic().load(tmp_path)
     batch = dense.encode(["a great film", "dull"])
     torch.testing.assert_close(rows.logits(batch), dense.logits(batch), rtol=0, atol=0.05)
 

@@ -40,7 +40,7 @@ def test_bf16_rounds_every_weight_to_eight_bits(dense: Subject, tmp_path: Path) 
 
 def test_bf16_computes_in_it(dense: Subject, tmp_path: Path) -> None:
     Bf16().compress(dense, Material(), tmp_path)
-    found = Bf16().load(tmp_path, dense)
+    found = Bf16().load(tmp_path)
 
     logits = found.logits(dense.encode(TEXTS))
 
@@ -54,7 +54,7 @@ def test_the_graph_gives_the_models_logits(dense: Subject, tmp_path: Path) -> No
 
     for texts in (TEXTS, TEXTS[1:2] * 5):
         batch = dense.encode(texts)
-        torch.testing.assert_close(Onnx().load(tmp_path, dense).logits(batch), dense.logits(batch), rtol=0, atol=1e-5)
+        torch.testing.assert_close(Onnx().load(tmp_path).logits(batch), dense.logits(batch), rtol=0, atol=1e-5)
 
 
 def test_the_graph_is_that_of_the_torchscript_exporter(dense: Subject, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def _metadata(node: onnx.NodeProto) -> list[str]:
 
 def test_fixed_ranges_do_not_depend_on_the_company(dense: Subject, material: Material, tmp_path: Path) -> None:
     OrtInt8Static().compress(dense, material, tmp_path)
-    found = OrtInt8Static().load(tmp_path, dense)
+    found = OrtInt8Static().load(tmp_path)
 
     alone = torch.cat([found.logits(dense.encode([text])) for text in TEXTS])
 
@@ -153,7 +153,7 @@ def test_kept_layers_are_kept_bit_by_bit_and_any_library_loads_them(
         np.testing.assert_array_equal(value, before[name.replace(".layer.0.", ".layer.1.")].numpy())
     plain = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
     batch = dense.encode(TEXTS)
-    assert torch.equal(torch_logits(plain)(batch), DropLayers().load(tmp_path, dense).logits(batch))
+    assert torch.equal(torch_logits(plain)(batch), DropLayers().load(tmp_path).logits(batch))
 
 
 @pytest.mark.slow

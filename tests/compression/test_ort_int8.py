@@ -47,7 +47,7 @@ def test_matrices_and_embeddings_are_int8_with_a_scale_per_output_channel(dense:
 def test_any_batch_and_length_is_accepted_and_stays_near_the_dense_model(
     dense: Subject, artifact: Path, texts: list[str]
 ) -> None:
-    compressed = OrtInt8().load(artifact, dense)
+    compressed = OrtInt8().load(artifact)
     batch = dense.encode(texts)
 
     found = compressed.logits(batch)

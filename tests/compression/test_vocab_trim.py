@@ -35,7 +35,7 @@ def artifact(dense: Subject, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_logits_are_bit_equal_exactly_where_the_pieces_are_the_same(
     dense: Subject, artifact: Path, words: list[str]
 ) -> None:
-    smaller = VocabTrim().load(artifact, dense)
+    smaller = VocabTrim().load(artifact)
     text = " ".join(words)
     (same,) = covered(dense.tokenizer, smaller.tokenizer, [text], 32)
 
@@ -46,7 +46,7 @@ def test_logits_are_bit_equal_exactly_where_the_pieces_are_the_same(
 
 
 def test_only_what_training_texts_use_and_single_characters_stay(dense: Subject, artifact: Path) -> None:
-    kept = set(VocabTrim().load(artifact, dense).tokenizer.get_vocab())
+    kept = set(VocabTrim().load(artifact).tokenizer.get_vocab())
     whole = dense.tokenizer.get_vocab()
     used = {"a", "good", "film", "the", "story", "was", "dull", "people", "like", "it", "!"}
 
@@ -56,7 +56,7 @@ def test_only_what_training_texts_use_and_single_characters_stay(dense: Subject,
 
 
 def test_rows_are_moved_and_not_changed(dense: Subject, artifact: Path) -> None:
-    smaller = VocabTrim().load(artifact, dense)
+    smaller = VocabTrim().load(artifact)
     assert dense.model is not None
     assert smaller.model is not None
     old, new = (s.model.get_input_embeddings().weight for s in (dense, smaller))  # type: ignore[union-attr, operator]
