@@ -42,8 +42,17 @@ def export(
         ),
     ] = "csv",
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="default: the terminal")] = None,
+    artifact: Annotated[
+        Path | None, typer.Option("--artifact", metavar="DIR", help="write one model of the run there, to deploy")
+    ] = None,
+    variant: Annotated[str | None, typer.Option(help="whose model; default: the run's only variant")] = None,
+    seed: Annotated[str | None, typer.Option(help="which trial; default: the first that did not fail")] = None,
+    compression: Annotated[str, typer.Option(metavar="CHAIN", help="as in the suite, or any other")] = "dense",
 ) -> None:
-    """Give a run in the format of another tool: measurements (csv, parquet), claims, or latency rounds."""
+    """Give a run in the format of another tool: measurements (csv, parquet), claims, latency rounds; or one model."""
+    if artifact is not None:
+        _export_artifact(run, artifact, variant, seed, compression)
+        return
     from stabbench.execution.export import BINARY, write_whole
     from stabbench.execution.export import export as export_run
     from stabbench.store.run_folder import RunFolder
@@ -58,6 +67,15 @@ def export(
     else:
         write_whole(output, content)
         print(output)
+
+
+def _export_artifact(run: str, folder: Path, variant: str | None, seed: str | None, compression: str) -> None:
+    from stabbench.execution.artifact import write_artifact
+    from stabbench.store.run_folder import RunFolder
+
+    manifest = write_artifact(RunFolder.find(run), folder, variant, seed, compression)
+    size, subject = manifest["bytes"] / 1e6, f"{manifest['variant']}, seed {manifest['seed']}"
+    print(f"{folder}: {subject}, {manifest['compression']}, {size:.1f} MB; see manifest.json")
 
 
 @app.command()

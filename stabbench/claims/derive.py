@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from stabbench.claims.churn import churn
 from stabbench.claims.claim import Group
 from stabbench.claims.spread import standard_deviation
 from stabbench.claims.table import Predictions, Table
@@ -22,7 +23,7 @@ BEST_OF = (3, 5, 10)
 
 
 def derive(rows: Sequence[Row], predictions: Predictions, suite: Suite) -> list[Row]:
-    """Return the derived rows: noise.mce per subject; per group what seeds do to it.
+    """Return the derived rows: noise.mce and compression.seed_churn per subject; per group what seeds do to it.
 
     That is seeds.sd, seeds.excess_variance, seeds.disagreement, seeds.expected_maximum and, for crossed seeds,
     seeds.variance_init, seeds.variance_order and seeds.variance_rest.
@@ -37,7 +38,8 @@ def derive(rows: Sequence[Row], predictions: Predictions, suite: Suite) -> list[
     table = Table(rows, suite)
     groups = list(dict.fromkeys((row.variant, row.compression) for row in rows if row.seed is not None))
     corruption = [row for group in groups for row in _corruption(table, rows, group, suite.compare.reference)]
-    return [*corruption, *(row for group in groups for row in _seeds(table, predictions, group))]
+    moved = [row for group in groups for row in churn(table, predictions, group)]
+    return [*corruption, *moved, *(row for group in groups for row in _seeds(table, predictions, group))]
 
 
 def mean_corruption_error(errors: Mapping[Cell, float], reference: Mapping[Cell, float], n: int) -> float | None:

@@ -106,10 +106,10 @@ _ALL = (
         "noise.mce", "error under noise (mCE)", "lower", 0.05, scale="log", shown="percent", excludes_failed=True,
         secondary="aggregate",
     ),
-    _share("noise.accuracy", "accuracy under noise", "higher", 0.02),
+    _share("noise.accuracy", "accuracy under noise", "higher", 0.02, across_compression=True),
     _share("noise.flip_rate", "flips under noise", "lower", 0.02),
     _share("noise.worst_case", "worst case under noise", "higher", 0.02),
-    _share("attack.accuracy_under_attack", "accuracy under attack", "higher", 0.05, "each"),
+    _share("attack.accuracy_under_attack", "accuracy under attack", "higher", 0.05, "each", across_compression=True),
     _share("attack.success_rate", "attack success", "lower", 0.05, "each"),
     Metric("attack.words_changed", "words changed", "higher", 0.05, excludes_failed=True),
     Metric(
@@ -133,6 +133,14 @@ _ALL = (
     _share("compression.batch_flip_rate", "flips by batch size", "lower", 0.01),
     _share("compression.negative_flips", "right answers lost", "lower", 0.01, secondary="none"),
     _share("compression.positive_flips", "wrong answers mended", "higher", 0.01, secondary="none"),
+    _share("compression.ece_change", "calibration error added", "lower", 0.01, secondary="none"),
+    Metric(
+        "compression.seed_churn", "flips by compression over those by the seed", "lower", None, shown="plain",
+        excludes_failed=True, secondary="aggregate",
+    ),
+    _share("compression.padding_flip_rate", "flips by padding", "lower", 0.01, secondary="none"),
+    _share("compression.nondeterminism", "answers that change when asked again", "lower", 0.01, secondary="none"),
+    _share("compression.uncovered_texts", "texts cut otherwise", "lower", 0.01, secondary="none"),
     Metric(
         "latency.ratio", "latency", "lower", 0.05, kind="latency", scale="log", shown="percent", secondary="each",
         across_compression=True,

@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from stabbench import registry
-from stabbench.data.example import Text
+from stabbench.data.example import Example, Text
 from stabbench.errors import ConfigurationError
 from stabbench.models.batch import Batch
 from stabbench.models.subject import Logits, Subject
 from stabbench.registry import Plugin
+from stabbench.seeding import TrialSeeds
+from stabbench.suite.compressions import chain_problems, parse_stage, stages
 
 DIVERGED = "diverged.txt"
 """The only file of an artifact whose parent holds NaN or infinities: such weights have no integer form."""
+Level = Literal["runtime", "torch", "encoder"]
+"""What a stage leaves: a float32 torch model with its usual blocks, any float32 torch model, or none."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a compressor may look at: training examples, where there are any, never the validation or the test split.
+
+    Attributes:
+        examples: the trial's training split, in order; of an audit without one, the texts it measures.
+        seeds: the trial's seeds: a compressor that trains draws from their streams.
+    """
+
+    examples: tuple[Example, ...] = ()
+    seeds: TrialSeeds = TrialSeeds(0, 0)  # noqa: RUF009  frozen
+
+    def texts(self, count: int) -> list[Text]:
+        """Return the texts of the first `count` examples."""
+        return [example.content for example in self.examples[:count]]
 
 
 class Compressor(Plugin):
@@ -29,44 +52,68 @@ class Compressor(Plugin):
 
     Attributes:
         instruction_set: True where the result depends on the processor's instruction set; then it is part of the key.
+        needs: what the stage before it must leave (see `Level`).
+        gives: what it leaves itself; a chain leaves the least of what its stages do.
+        trains: True where it draws random numbers of the trial's streams; then the seed is part of the key.
+        smaller: False where the artifact is about as large as the dense model's folder.
+        packages: packages that it needs beside the core's.
+        calibrates: name of the option that counts the training texts it looks at, or empty.
+        slow: True where making a subject takes more than some seconds even for a tiny model.
     """
 
     instruction_set: ClassVar[bool] = False
+    needs: ClassVar[Level] = "torch"
+    gives: ClassVar[Level] = "runtime"
+    trains: ClassVar[bool] = False
+    smaller: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ()
+    calibrates: ClassVar[str] = ""
+    slow: ClassVar[bool] = False
 
     @classmethod
     def traits(cls) -> dict[str, Any]:
-        """Return what the key needs to know."""
-        return {"instruction_set": cls.instruction_set}
+        """Return what keys and the checks of chains need to know."""
+        names = ("instruction_set", "needs", "gives", "trains", "smaller", "calibrates")
+        return {**{name: getattr(cls, name) for name in names}, "packages": list(cls.packages)}
 
-    def compress(self, subject: Subject, calibration: Sequence[Text], folder: Path) -> None:
-        """Write the artifact of `subject` into the empty `folder`; `calibration` holds training texts only."""
+    @classmethod
+    def plugin_name(cls) -> str:
+        """Return its name in a suite."""
+        return cls.__module__.rpartition(".")[2].replace("_", "-")
+
+    def compress(self, subject: Subject, material: Material, folder: Path) -> None:
+        """Write the artifact of `subject` into the empty `folder`."""
         raise NotImplementedError
 
-    def load(self, folder: Path, parent: Subject) -> Subject:
-        """Return the subject of the artifact in `folder`; architecture, tokenizer and classes come from `parent`."""
+    def load(self, folder: Path) -> Subject:
+        """Return the subject of the artifact in `folder`, which holds all of it: shape, weights, tokenizer, classes."""
         raise NotImplementedError
 
 
-def compress(chain: str, subject: Subject, calibration: Sequence[Text], folder: Path) -> None:
+def compress(chain: str, subject: Subject, material: Material, folder: Path) -> None:
     """Write the artifact of a chain (``a+b``: first a, then b on what a gave) into the empty `folder`.
 
     Only the last stage's artifact is kept: it is what a deployment ships. A diverged model (NaN or infinite weights) is
     a result, not an error: its artifact says so, and the subject that it gives answers NaN.
+
+    Raises:
+        ConfigurationError: the stages cannot follow each other, or a package is missing; the message names the stage.
     """
+    check_chain(chain)
     if subject.model is not None and not _finite(subject.model):
         (folder / DIVERGED).write_text(
             "The weights hold NaN or infinities; nothing was compressed.\n", encoding="utf-8"
         )
         return
-    *earlier, last = chain.split("+")
+    *earlier, last = stages(chain)
     with TemporaryDirectory(prefix="stabbench-") as scratch:
-        for index, name in enumerate(earlier):
-            stage: Compressor = registry.load("compression", name)()
+        for index, text in enumerate(earlier):
+            stage = stage_of(text)
             part = Path(scratch, str(index))
             part.mkdir()
-            stage.compress(subject, calibration, part)
-            subject = stage.load(part, subject)
-        registry.load("compression", last)().compress(subject, calibration, folder)
+            stage.compress(subject, material, part)
+            subject = stage.load(part)
+        stage_of(last).compress(subject, material, folder)
 
 
 def load_compressed(chain: str, folder: Path, parent: Subject) -> Subject:
@@ -75,8 +122,32 @@ def load_compressed(chain: str, folder: Path, parent: Subject) -> Subject:
         return Subject(
             parent.tokenizer, _nan_logits(len(parent.classes)), parent.classes, parent.max_length, None, folder
         )
-    compressor: Compressor = registry.load("compression", chain.split("+")[-1])()
-    return compressor.load(folder, parent)
+    return stage_of(stages(chain)[-1]).load(folder)
+
+
+def stage_of(text: str) -> Compressor:
+    """Return the compressor of one stage's text, with its options."""
+    name, options = parse_stage(text)
+    stage: Compressor = registry.load("compression", name)(**options)
+    return stage
+
+
+def check_chain(chain: str) -> None:
+    """Raise where a chain cannot work.
+
+    Raises:
+        ConfigurationError: with the place in the chain and the reason.
+    """
+    parts = stages(chain)
+    found = [f"compressions: {chain}, stage {index + 1}: {why}" for index, why in chain_problems(parts)]
+    if found:
+        raise ConfigurationError(found)
+
+
+def missing_packages(name: str) -> list[str]:
+    """Return the packages that a compressor needs and that are not installed."""
+    packages: Sequence[str] = registry.card("compression", name).traits["packages"]
+    return [package for package in packages if find_spec(package) is None]
 
 
 def torch_model(subject: Subject, compressor: str) -> Any:
@@ -93,12 +164,6 @@ def torch_model(subject: Subject, compressor: str) -> Any:
             ]
         )
     return subject.model
-
-
-def save_companions(subject: Subject, folder: Path) -> None:
-    """Write config and tokenizer beside the weights, so that the artifact's size is what a deployment ships."""
-    torch_model(subject, "a compressor").config.save_pretrained(folder)
-    subject.tokenizer.save_pretrained(folder)
 
 
 def _finite(model: nn.Module) -> bool:

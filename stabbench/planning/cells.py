@@ -13,6 +13,7 @@ from stabbench.planning.trials import Arm, Plugged, arms, chain, chain_name, lab
 from stabbench.planning.versions import ENGINE, libraries
 from stabbench.records import DENSE, Cell
 from stabbench.store.environment import device_kind, hardware_class, instruction_set
+from stabbench.suite.compressions import parse_stage
 from stabbench.suite.fingerprint import data_fingerprint
 from stabbench.suite.load import LoadedSuite
 from stabbench.suite.option_files import stored_option
@@ -141,7 +142,7 @@ def _probe_cell(
 ) -> Cell:
     probe = Plugged.of("probes", name, given)
     traits = registry.card("probes", name).traits
-    stages = [Plugged.of("compression", stage, {}) for stage in compressors]
+    stages = [Plugged.of("compression", *parse_stage(stage)) for stage in compressors]
     static = {
         **study.shared,
         "kind": "probe",
@@ -157,8 +158,11 @@ def _probe_cell(
     }
     if lacking := _lacking(probe, traits["uses"]):
         static["lacking"] = lacking
-    if any(registry.card("compression", stage.name).traits["instruction_set"] for stage in stages):
+    traits_of_stages = [registry.card("compression", stage.name).traits for stage in stages]
+    if any(stage["instruction_set"] for stage in traits_of_stages):
         static["instruction_set"] = list(instruction_set())
+    if any(stage["trains"] for stage in traits_of_stages):
+        static["seed"] = seed
     label = "+".join(compressors) or DENSE
     cell_id = f"{name}/{arm.variant}/{seed}/{label}"
     parents = (train_id(arm.variant, seed),)
@@ -177,7 +181,9 @@ def _panel_cells(study: _Study) -> Iterator[Cell]:
         if name in suite.compress_probes:
             compressions += [chain_name(entry) for entry in suite.compressions]
         members = [(arm.variant, seed, label) for label in compressions for arm in arms(suite)]
-        stages = [Plugged.of("compression", stage, {}) for entry in suite.compressions for stage in chain(entry)]
+        stages = [
+            Plugged.of("compression", *parse_stage(stage)) for entry in suite.compressions for stage in chain(entry)
+        ]
         static = {
             **study.shared,
             "kind": "panel",
@@ -215,4 +221,5 @@ def _lacking(probe: Plugged, uses: Mapping[str, str]) -> list[str]:
 
 
 def _compression_libraries(stages: list[Plugged]) -> list[str]:
-    return ["onnx", "onnxruntime"] if stages else []
+    packages = {package for stage in stages for package in registry.card("compression", stage.name).traits["packages"]}
+    return ["onnx", "onnxruntime", *sorted(packages)] if stages else []

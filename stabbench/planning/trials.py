@@ -9,6 +9,7 @@ from typing import Any
 from stabbench import registry
 from stabbench.planning.compute import Compute, compute_for, declared_passes
 from stabbench.store.environment import best_precision
+from stabbench.suite.compressions import stages
 from stabbench.suite.load import seed_labels
 from stabbench.suite.schema import Model, Suite, TrainOptions
 
@@ -139,7 +140,7 @@ def _arm(suite: Suite, name: str, base: TrainOptions, base_passes: float) -> Arm
 
 def chain(compression: str | list[str]) -> tuple[str, ...]:
     """Return the compressors of one entry of `compressions`, in order."""
-    return (compression,) if isinstance(compression, str) else tuple(compression)
+    return stages(compression)
 
 
 def chain_name(compression: str | list[str]) -> str:

@@ -14,6 +14,7 @@ from stabbench.errors import Problem, suggestion, unknown_name
 from stabbench.suite.adaptive import adaptive_problems
 from stabbench.suite.checkpoints import checkpoint_problems
 from stabbench.suite.claims import compare_problems, compression_labels, names_in
+from stabbench.suite.compressions import chain_problems, parse_stage, stages
 from stabbench.suite.gate import gate_problems
 from stabbench.suite.options import plugin_problems
 from stabbench.suite.problems import problems_of, shown
@@ -151,8 +152,7 @@ def _compression_problems(suite: Suite, document: Document) -> Iterator[Problem]
     for index, entry in enumerate(suite.compressions):
         if isinstance(entry, list) and not entry:
             yield document.problem(("compressions", index), "an empty chain; name at least one compressor")
-        for stage in [entry] if isinstance(entry, str) else entry:
-            yield from plugin_problems("compression", stage, {}, ("compressions", index), document)
+        yield from _chain_problems(entry, index, document)
     for name, count in Counter(compression_labels(suite)).items():
         if count > 1:
             yield document.problem(("compressions",), f"'{name}' stands {count} times")
@@ -165,6 +165,24 @@ def _compression_problems(suite: Suite, document: Document) -> Iterator[Problem]
             yield document.problem(path, unknown_name("probe of this suite", probe, probes))
         elif probe in registry.names("probes") and registry.card("probes", probe).traits["applies"] == "dense":
             yield document.problem(path, f"'{probe}' measures uncompressed models only; leave it out here")
+
+
+def _chain_problems(entry: str | list[str], index: int, document: Document) -> Iterator[Problem]:
+    """Check each stage's name and options, and that it can follow those before it."""
+    parts = stages(entry)
+    places: list[KeyPath] = [("compressions", index)] * len(parts)
+    if isinstance(entry, list) and len(entry) == len(parts):
+        places = [("compressions", index, position) for position in range(len(parts))]
+    known = True
+    for text, place in zip(parts, places, strict=True):
+        name, options = parse_stage(text)
+        written = document.value(place)
+        where = (*place, name) if isinstance(written, Mapping) else place
+        found = list(plugin_problems("compression", name, options, where, document))
+        known = known and not found
+        yield from found
+    if known:
+        yield from (document.problem(places[position], why) for position, why in chain_problems(parts))
 
 
 def _seed_problems(suite: Suite, document: Document) -> Iterator[Problem]:

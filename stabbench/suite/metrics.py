@@ -27,7 +27,9 @@ KNOWN: tuple[str, ...] = (
     "behavior.failure_rate", "replay.clean_accuracy", "replay.accuracy", "replay.success_rate", "replay.transfer_rate",
     "swaps.probability_gap", "swaps.accuracy_gap", "swaps.flip_gap", "swaps.flip_rate", "swaps.accuracy",
     "compression.size", "compression.flip_rate", "compression.label_loyalty",
-    "compression.probability_loyalty", "compression.batch_flip_rate",
+    "compression.probability_loyalty", "compression.batch_flip_rate", "compression.negative_flips",
+    "compression.positive_flips", "compression.ece_change", "compression.seed_churn", "compression.padding_flip_rate",
+    "compression.nondeterminism", "compression.uncovered_texts",
     "latency.p50", "latency.p90", "latency.p99", "latency.ratio", "throughput.texts", "throughput.tokens",
     "memory.peak",
 )  # fmt: skip
@@ -48,6 +50,8 @@ SHARES = (
     "replay.clean_accuracy", "replay.accuracy", "replay.success_rate", "replay.transfer_rate", "swaps.probability_gap",
     "swaps.accuracy_gap", "swaps.flip_gap", "swaps.flip_rate", "swaps.accuracy", "compression.flip_rate",
     "compression.label_loyalty", "compression.probability_loyalty", "compression.batch_flip_rate",
+    "compression.negative_flips", "compression.positive_flips", "compression.ece_change",
+    "compression.padding_flip_rate", "compression.nondeterminism", "compression.uncovered_texts",
 )  # fmt: skip
 """Metrics between 0 and 1 (the gap: −1 and 1): a limit beyond that was meant in percent."""
 

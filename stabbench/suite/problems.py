@@ -22,7 +22,7 @@ FORMS: Mapping[str, str] = {
     "model": "expected builtin:NAME, a folder, a hub id, or {name: …, revision: …}",
     "compare.primary": "expected a metric, or {metric: …, at: …, candidate: …, compression: …}",
     "compare.primary.at": "expected a name or a number for each coordinate, as in {kind: keyboard, severity: 3}",
-    "compressions": "expected a compressor's name, or a list of names for a chain",
+    "compressions": "expected a compressor's name, {name: {option: value}}, or a list of these for a chain",
 }
 KINDS: Mapping[str, str] = {
     "dict": "a mapping {key: value}",

@@ -6,10 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from stabbench.suite.compressions import as_text
 from stabbench.suite.strict import Strict as Strict
 from stabbench.suite.train_options import TrainOptions as TrainOptions
 
 Options = dict[str, Any]
+Stage = str | dict[str, Options]
+"""A compressor's name, alone or with options, as a suite file writes it."""
+Chain = Stage | list[Stage]
 TINY = "builtin:tiny"
 """Made on the spot, never fetched: the tiny random model, and the generated sentences."""
 BUILTIN_MODELS = ("builtin:minilm-l6", TINY)
@@ -243,7 +247,9 @@ class Suite(Strict):
     train: TrainOptions = Field(default_factory=TrainOptions)
     variants: dict[str, Variant] = Field(min_length=1)
     probes: dict[str, Options] = Field(default_factory=_accuracy)
-    compressions: list[str | list[str]] = Field(default_factory=list)
+    compressions: list[Annotated[str | list[str], BeforeValidator(as_text, json_schema_input_type=Chain)]] = Field(
+        default_factory=list, description="compressors: a name, {name: {option: value}}, or a list for a chain"
+    )
     compress_probes: list[str] = Field(default_factory=lambda: ["accuracy"])
     monitors: dict[str, Options] = Field(default_factory=_monitors)
     keep_weights: Literal["all", "none", "last"] = "all"

@@ -18,7 +18,7 @@ from stabbench.data.example import Example
 from stabbench.errors import ConfigurationError
 from stabbench.models.anatomy import anatomy
 from stabbench.models.encoding import encode_texts
-from stabbench.models.loading import load_pretrained, save_subject, state_hash, weights_hash
+from stabbench.models.loading import in_own_memory, load_pretrained, save_subject, state_hash, weights_hash
 from stabbench.models.subject import Subject, torch_logits
 from stabbench.monitors.base import Monitor
 from stabbench.records import Direction, Measurement
@@ -92,6 +92,7 @@ def _fine_tune(request: TrainRequest) -> TrainResult:
     trained = loop.run()
     seconds = time.perf_counter() - start
     model.to("cpu").zero_grad(set_to_none=True)
+    in_own_memory(model)
     final = subject()
     reason = failure_reason([e.label for e in test], final.predict(test), request.metric, trained.finite_loss)
     save_subject(model, tokenizer, request.folder / "model", classes, train.max_length)

@@ -9,16 +9,15 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from stabbench.compression.int8_dynamic import Int8Dynamic, _packed_linear
-from stabbench.models.loading import load_pretrained
+from stabbench.compression.base import Material
+from stabbench.compression.int8_dynamic import Int8Dynamic, _Int8Rows, _packed_linear, _rows_in_int8
 from stabbench.models.subject import Subject
-from stabbench.seeding import TrialSeeds
 
 
 @pytest.fixture(scope="module")
 def artifact(dense: Subject, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("artifact")
-    Int8Dynamic().compress(dense, [], folder)
+    Int8Dynamic().compress(dense, Material(), folder)
     return folder
 
 
@@ -65,16 +64,30 @@ def test_everything_but_linear_weights_is_kept_bit_by_bit(dense: Subject, artifa
             np.testing.assert_array_equal(tensors[name], value.numpy())
 
 
-def test_the_numbers_come_from_the_artifact_and_not_from_the_parent(
-    dense: Subject, artifact: Path, tiny_model: Path
+def test_rows_of_int8_embeddings_are_rounded_to_within_half_a_step_of_their_own_range(
+    dense: Subject, tmp_path: Path
 ) -> None:
-    stranger, _ = load_pretrained(tiny_model, ("no", "yes"), TrialSeeds(7, 7))
-    with torch.no_grad():
-        for parameter in stranger.parameters():
-            parameter.add_(1.0)
-    other = Subject(dense.tokenizer, dense.logits, dense.classes, dense.max_length, stranger.eval())
+    Int8Dynamic(embeddings=True).compress(dense, Material(), tmp_path)
+    tensors = load_file(tmp_path / "int8.safetensors")
+    assert dense.model is not None
+    name = "bert.embeddings.word_embeddings"
+    table = dense.model.state_dict()[f"{name}.weight"].numpy()
+    step = (table.max(axis=1) - table.min(axis=1)) / 255
+
+    rebuilt = tensors[f"{name}.row_minimum"][:, None] + step[:, None] * tensors[f"{name}.int8"].astype(np.float64)
+
+    assert tensors[f"{name}.int8"].dtype == np.uint8
+    assert f"{name}.weight" not in tensors
+    assert np.all(np.abs(rebuilt - table) <= step[:, None] * 0.501 + 1e-7)
+    rows = Int8Dynamic().load(tmp_path)
     batch = dense.encode(["a great film", "dull"])
+    torch.testing.assert_close(rows.logits(batch), dense.logits(batch), rtol=0, atol=0.05)
 
-    loaded = Int8Dynamic().load(artifact, other).logits(batch)
 
-    torch.testing.assert_close(loaded, Int8Dynamic().load(artifact, dense).logits(batch), rtol=0, atol=0)
+def test_a_row_of_equal_numbers_is_kept() -> None:
+    table = torch.tensor([[0.5, 0.5, 0.5], [0.0, 1.0, 0.25]])
+    parts = _rows_in_int8("t", table)
+
+    rows = _Int8Rows(parts["t.int8"], parts["t.row_scale"], parts["t.row_minimum"])(torch.tensor([[0, 1]]))
+
+    torch.testing.assert_close(rows[0], table, rtol=0, atol=0.5 / 255)

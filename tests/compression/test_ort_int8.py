@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from stabbench.compression.ort_int8 import OrtInt8, _check_parity
+from stabbench.compression._onnx import check_parity
+from stabbench.compression.base import Material
+from stabbench.compression.ort_int8 import OrtInt8
 from stabbench.errors import StabbenchError
 from stabbench.models.batch import Batch
 from stabbench.models.subject import Subject
@@ -20,7 +22,7 @@ from stabbench.models.subject import Subject
 @pytest.fixture(scope="module")
 def artifact(dense: Subject, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("artifact")
-    OrtInt8().compress(dense, ["a calibration text"], folder)
+    OrtInt8().compress(dense, Material(), folder)
     return folder
 
 
@@ -45,7 +47,7 @@ def test_matrices_and_embeddings_are_int8_with_a_scale_per_output_channel(dense:
 def test_any_batch_and_length_is_accepted_and_stays_near_the_dense_model(
     dense: Subject, artifact: Path, texts: list[str]
 ) -> None:
-    compressed = OrtInt8().load(artifact, dense)
+    compressed = OrtInt8().load(artifact)
     batch = dense.encode(texts)
 
     found = compressed.logits(batch)
@@ -62,14 +64,14 @@ def test_a_graph_that_differs_from_the_model_is_refused(dense: Subject) -> None:
 
         return Subject(dense.tokenizer, score, dense.classes, dense.max_length)
 
-    _check_parity(dense, off_by(0.0005).logits, ["a", "a film"])
-    with pytest.raises(StabbenchError, match=r"differs from the model by 0\.002"):
-        _check_parity(dense, off_by(0.002).logits, ["a", "a film"])
+    check_parity(dense, off_by(0.0005).logits, ["a", "a film"], "onnx")
+    with pytest.raises(StabbenchError, match=r"onnx: .* differs from the model by 0\.002"):
+        check_parity(dense, off_by(0.002).logits, ["a", "a film"], "onnx")
 
 
 def test_the_export_leaves_no_handler_on_the_root_logger(dense: Subject, tmp_path: Path) -> None:
     before = list(logging.root.handlers)
 
-    OrtInt8().compress(dense, [], tmp_path)
+    OrtInt8().compress(dense, Material(), tmp_path)
 
     assert logging.root.handlers == before

@@ -12,7 +12,7 @@ import torch
 from pydantic import TypeAdapter
 
 from stabbench import registry
-from stabbench.compression.base import compress, load_compressed
+from stabbench.compression.base import Material, compress, load_compressed
 from stabbench.data.example import Dataset, Example
 from stabbench.models.loading import load_pretrained, load_subject, save_subject, state_hash
 from stabbench.models.subject import Subject
@@ -38,7 +38,7 @@ def dense(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Subject
 def compressed(dense: Subject, tmp_path_factory: pytest.TempPathFactory) -> Subject:
     folder = tmp_path_factory.mktemp("compressed")
     name = registry.names("compression")[0]
-    compress(name, dense, [], folder)
+    compress(name, dense, Material(), folder)
     return load_compressed(name, folder, dense)
 
 

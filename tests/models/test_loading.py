@@ -126,3 +126,14 @@ def test_a_tokenizer_without_padding_is_refused(tiny_model: Path, tmp_path: Path
 def test_a_missing_folder_is_a_configuration_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="nowhere"):
         load_pretrained(tmp_path / "nowhere", CLASSES, TrialSeeds(0, 0))
+
+
+def test_no_weight_lies_where_the_file_had_it(tiny_model: Path, tmp_path: Path) -> None:
+    model, tokenizer = load_pretrained(tiny_model, ("no", "yes"), TrialSeeds(0, 0))
+    save_subject(model, tokenizer, tmp_path, ("no", "yes"), 32)
+
+    loaded = load_subject(tmp_path).model
+
+    assert loaded is not None
+    assert {parameter.data_ptr() % 64 for parameter in loaded.parameters()} == {0}
+    assert state_hash(loaded) == state_hash(model)

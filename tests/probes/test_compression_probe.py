@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.spatial.distance import jensenshannon
+from statsmodels.stats.proportion import proportion_confint
+from tokenizers.normalizers import Replace
 from torch import Tensor
 
 from stabbench.data.example import Dataset, Example
@@ -81,6 +83,10 @@ def test_flips_are_told_apart_by_which_side_was_right(tiny_model: Path, tmp_path
     assert found["batch_flip_rate"] == 0.0
     assert found["size"] == 100.0
     assert found["size_ratio"] == 0.25
+    low, high = proportion_confint(4, 8, method="wilson")
+    assert (found["flip_rate_low"], found["flip_rate_high"]) == (pytest.approx(low), pytest.approx(high))
+    assert found["padding_flip_rate"] == 0.0
+    assert found["uncovered_texts"] == 0.0
 
 
 def test_batch_flips_are_answers_that_depend_on_the_company(tiny_model: Path, tmp_path: Path) -> None:
@@ -92,6 +98,9 @@ def test_batch_flips_are_answers_that_depend_on_the_company(tiny_model: Path, tm
     found = _measure(tiny_model, tmp_path, _answers({0}), by_longest, 4)
 
     assert found["batch_flip_rate"] == 3 / 4
+    # Padding alone does it: the longest of the four is the only one that is never padded.
+    assert found["padding_flip_rate"] == 3 / 4
+    assert found["nondeterminism"] == 0.0
     with np.load(tmp_path / "compression.npz") as stored:
         assert stored["batch_one"].tolist() == [0, 0, 0, 0, -2, -2, -2, -2]
         assert stored["predicted"].tolist() == [1, 1, 1, 1, 1, 1, 1, 0]
@@ -108,3 +117,36 @@ def test_a_diverged_pair_agrees_in_having_no_answer(tiny_model: Path, tmp_path: 
     loyalty = found["probability_loyalty"]
     assert loyalty is not None
     assert np.isnan(loyalty)
+
+
+def test_calibration_change_is_the_difference_of_two_calibration_errors(tiny_model: Path, tmp_path: Path) -> None:
+    """Before, 5 of 8 right at confidence p; after, 3 of 8: one bin each, so ECE is |share right − p|."""
+    found = _measure(tiny_model, tmp_path, _answers({0, 1, 2, 3, 4}), _answers({3, 4, 5}), 8)
+
+    p = np.exp(4) / (np.exp(4) + 1)
+    assert found["ece_change"] == pytest.approx(abs(3 / 8 - p) - abs(5 / 8 - p), abs=1e-6)
+
+
+def test_answers_that_change_when_asked_again_are_counted(tiny_model: Path, tmp_path: Path) -> None:
+    calls = iter(range(1000))
+
+    def drifts(batch: Batch) -> Tensor:
+        return torch.full((len(batch), 2), 1.0) * torch.tensor([1.0, 1.0 + 1e-3 * next(calls)])
+
+    found = _measure(tiny_model, tmp_path, _answers({0}), drifts, 4)
+
+    assert found["nondeterminism"] == 1.0
+
+
+def test_texts_that_another_tokenizer_cuts_otherwise_are_counted(tiny_model: Path, tmp_path: Path) -> None:
+    tokenizer, other = load_tokenizer(tiny_model), load_tokenizer(tiny_model)
+    other.backend_tokenizer.normalizer = Replace("film", "films")
+    test = tuple(Example(f"t:{i}", text, 0) for i, text in enumerate(["a film", "dull", "good", "the film"]))
+    (tmp_path / "x").mkdir()
+    score = _answers({0})
+    dense, after = (Subject(t, score, ("no", "yes"), 16, folder=tmp_path / "x") for t in (tokenizer, other))  # type: ignore[arg-type]
+    (tmp_path / "x" / "weights").write_bytes(b"1")
+
+    rows = Compression(4).measure(after, Context(Dataset((), (), test, ("no", "yes"), ""), tmp_path, dense=dense))
+
+    assert {m.metric: m.value for m in rows}["compression.uncovered_texts"] == 0.5

@@ -27,7 +27,7 @@ def shipped(name: str, *overrides: str) -> LoadedSuite:
     return load_suite(name, overrides)
 
 
-@pytest.mark.parametrize("name", ["quick", "provoke", "few-sample", "presets", *GLUE])
+@pytest.mark.parametrize("name", ["quick", "provoke", "few-sample", "presets", "compression", *GLUE])
 def test_a_shipped_suite_is_valid_without_a_warning_and_its_reference_is_called_baseline(name: str) -> None:
     loaded = shipped(name)
 
