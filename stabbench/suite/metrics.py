@@ -8,7 +8,9 @@ from stabbench import registry
 
 # Namespace of a metric → probe that makes it, where they differ.
 ACCURACY_METRICS = ("accuracy", "macro_f1", "mcc", "ece", "majority_share")
-PROBE_OF_NAMESPACE: Mapping[str, str] = {"throughput": "latency", "memory": "latency"}
+PROBE_OF_NAMESPACE: Mapping[str, str] = {
+    "throughput": "latency", "memory": "latency", "cost": "latency", "size": "latency",
+}  # fmt: skip
 ALWAYS = ("train", "seeds")
 CHANGE_FROM = "change_from"
 """Coordinate of a claim, never of a measurement: its value is the compression that a change is counted from."""
@@ -27,7 +29,7 @@ KNOWN: tuple[str, ...] = (
     "compression.size", "compression.flip_rate", "compression.label_loyalty",
     "compression.probability_loyalty", "compression.batch_flip_rate",
     "latency.p50", "latency.p90", "latency.p99", "latency.ratio", "throughput.texts", "throughput.tokens",
-    "memory.peak",
+    "memory.peak", "cost.cpu_seconds", "cost.macs", "size.part",
 )  # fmt: skip
 
 UNDIRECTED = (
