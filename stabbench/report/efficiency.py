@@ -9,6 +9,7 @@ from typing import Any
 from stabbench.records import DENSE
 from stabbench.report.data import Cell, Section, Table
 from stabbench.report.figures.latency import ratio_dots
+from stabbench.report.frontier import frontier
 from stabbench.report.numbers import fixed, megabytes, milliseconds, significant
 from stabbench.report.robustness import successful
 from stabbench.report.sections import group_cell
@@ -27,6 +28,9 @@ def efficiency(source: Source) -> Section | None:
         drawings.append(ratio_dots(*_panels(source)))
     if not tables:
         return None
+    frontiers, costs = frontier(source)
+    drawings += frontiers
+    tables += costs
     lead = (
         "What compression changes in the answers, and what it buys. Latency: one thread, fresh "
         "processes, every subject in each, real token lengths."
