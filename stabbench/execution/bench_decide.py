@@ -109,6 +109,8 @@ def _judge_one(
     if found.low is None or found.high is None:
         return Judged(name, "undecided", ratio, None, level, sizes, found.reason)
     outcome, reason = _outcome(found.low, found.high, math.log1p(margin), f"{level:.0%} interval", f"{margin:.0%}")
+    if all(item["contaminated"] is None for item in (*old, *new)):
+        reason += "; degraded: this system does not tell whether rounds waited for a processor"
     return Judged(name, outcome, ratio, interval, level, sizes, reason)
 
 

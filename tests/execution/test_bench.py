@@ -170,8 +170,12 @@ def test_a_replicate_unlike_its_twin_refuses_everything() -> None:
     assert "A/A replicate" in judged[0].reason
 
 
-def test_unknown_waits_are_judged_without_them() -> None:
-    assert exit_code(judge(document(seed=1, wait=None), document(seed=2, wait=None))) == 0
+def test_unknown_waits_are_judged_without_them_and_said() -> None:
+    judged = judge(document(seed=1, wait=None), document(seed=2, wait=None))
+
+    assert exit_code(judged) == 0
+    assert all("degraded" in item.reason for item in judged)
+    assert not any("degraded" in item.reason for item in judge(document(seed=1), document(seed=2)))
 
 
 @pytest.mark.parametrize(

@@ -91,13 +91,7 @@ def _panel(plot: Any, kept: str, axis: Axis, points: Sequence[Point]) -> None:
             [p.x for p in mine], [p.y for p in mine], s=30, marker=look["marker"], facecolors="none",
             edgecolors=look["color"], linewidth=1.3,
         )  # fmt: skip
-        # The first arm's numbers stand left of its marks, the others' right: arms of one shape cost the same.
-        left = variant == 0
-        for point in mine:
-            plot.annotate(
-                str(point.number), (point.x, point.y), xytext=(-5 if left else 5, 0), textcoords="offset points",
-                ha="right" if left else "left", va="center", fontsize=8, color=INK,
-            )  # fmt: skip
+    _numbers(plot, points)
     plot.margins(0.14, 0.2)
     plot.set_xlabel(f"{axis.label} ({'more' if axis.more_is_better else 'less'} is better)")
     plot.set_title(kept)
@@ -105,6 +99,17 @@ def _panel(plot: Any, kept: str, axis: Axis, points: Sequence[Point]) -> None:
     plot.locator_params(axis="x", nbins=4)
     plot.locator_params(axis="y", nbins=5)
     grid(plot, "both")
+
+
+def _numbers(plot: Any, points: Sequence[Point]) -> None:
+    """Write each mark's number beside it: arms of one shape cost the same, so the leftmost's stands on its left."""
+    for number in {point.number for point in points}:
+        mine = sorted((point for point in points if point.number == number), key=lambda point: (point.x, point.variant))
+        for index, point in enumerate(mine):
+            plot.annotate(
+                str(number), (point.x, point.y), xytext=(5 if index else -5, 0), textcoords="offset points",
+                ha="left" if index else "right", va="center", fontsize=8, color=INK,
+            )  # fmt: skip
 
 
 def _handle(plot: Any, index: int, name: str) -> Any:
