@@ -13,7 +13,7 @@ class BuildWithSuites(build_py):
         """Build as usual, then copy."""
         super().run()
         if not self.editable_mode:
-            for suite in sorted(Path("suites").glob("*.yaml")):
+            for suite in (*sorted(Path("suites").glob("*.yaml")), Path("suites", "bench_latency.py")):
                 target = Path(self.build_lib, "stabbench", "_suites", suite.name)
                 self.mkpath(str(target.parent))
                 self.copy_file(str(suite), str(target))

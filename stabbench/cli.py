@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from stabbench import cli_audit, cli_diagnosis
+from stabbench.cli_bench import app as bench_app
 from stabbench.cli_gate import Inconclusive, checked_inconclusive
 from stabbench.cli_gate import app as gate_app
 from stabbench.cli_runs import app as runs_app
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(bench_app)
 app.add_typer(gate_app)
 app.add_typer(runs_app)
 app.add_typer(training_app)

@@ -1,9 +1,12 @@
-"""pytest plug-in: assertions on the claims of a finished run, for a project's own tests.
+"""pytest plug-in: assertions on the claims of a finished run, and benchmarks of its subjects, for a project's tests.
 
 ::
 
     def test_the_recipe_is_not_less_robust(stabbench_claims):
         stabbench_claims["attack.accuracy_under_attack"].assert_not_worse(by=0.02)
+
+    def test_the_small_model_is_fast(stabbench_bench):          # with pytest-benchmark
+        stabbench_bench("stabilized@ort-int8", batch=1, length=32)
 
 ``--stabbench-run RUN`` names the run (a folder, or a name below ``runs/``); without it the newest run below ``runs/``
 of the folder that pytest was started in. Nothing else of stabbench is imported, and nothing read, before a test asks
@@ -13,15 +16,21 @@ for the fixture.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 if TYPE_CHECKING:
     from stabbench.claims.claim import Claim
+    from stabbench.execution.bench_subjects import BenchSubject
     from stabbench.execution.loaded_run import LoadedRun
 
-__all__ = ["ClaimUnderTest", "ClaimsUnderTest", "pytest_addoption", "stabbench_claims"]
+__all__ = [
+    "ClaimUnderTest", "ClaimsUnderTest", "StabbenchBench", "bench_names_of", "pytest_addoption",
+    "pytest_benchmark_update_json", "pytest_benchmark_update_machine_info", "stabbench_bench", "stabbench_claims",
+    "stabbench_subjects",
+]  # fmt: skip
 
 
 class ClaimUnderTest:
@@ -145,11 +154,116 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def stabbench_claims(pytestconfig: pytest.Config) -> ClaimsUnderTest:
     """Claims of a finished run, by id or by metric; each has assert_not_worse, assert_equivalent, assert_improved."""
+    run = _run_of(pytestconfig)
+    if run.folder.environment.get("smoke"):
+        pytest.fail(f"run {run.path} is a smoke run, which is never a verdict", pytrace=False)
+    return ClaimsUnderTest(run)
+
+
+class StabbenchBench(Protocol):
+    """What `stabbench_bench` is: call it once in a test, as the fixture ``benchmark`` that it uses."""
+
+    def __call__(self, name: str, *, batch: int = 1, length: int = 32, rounds: int | None = None) -> None:
+        """Time forward passes of a subject.
+
+        Args:
+            name: ``variant@compression``.
+            batch: texts per pass.
+            length: tokens per text, padding included.
+            rounds: timed passes; by default 20 at batch 1, 4 above.
+        """
+
+
+def bench_names_of(config: pytest.Config) -> list[str]:
+    """Return the names of the subjects of the session's run, for parametrising; needs no torch."""
+    from stabbench.errors import StabbenchError
+    from stabbench.execution.bench_subjects import bench_names
+
+    try:
+        return bench_names(_run_of(config).folder)
+    except StabbenchError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def stabbench_subjects(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, BenchSubject]:
+    """The subjects of the run by name, ``variant@compression``; `load()` gives one to score texts with."""
+    import os
+
+    from stabbench.errors import StabbenchError
+    from stabbench.execution.bench_subjects import PREPARED, prepare, read_prepared
+
+    try:
+        if PREPARED in os.environ:
+            found = read_prepared(Path(os.environ[PREPARED]))
+        else:
+            found = prepare(_run_of(pytestconfig).folder, tmp_path_factory.mktemp("stabbench"))
+    except StabbenchError as error:
+        pytest.fail(str(error), pytrace=False)
+    return {subject.name: subject for subject in found}
+
+
+@pytest.fixture(scope="session")
+def _stabbench_loaded(stabbench_subjects: Mapping[str, BenchSubject]) -> Mapping[str, Any]:
+    """Every subject loaded, and the anchor: all before the first round, so that none is timed in an emptier process."""
+    from stabbench.execution.bench import ordered, process_number
+    from stabbench.execution.bench_timer import make_anchor
+
+    names = ordered(list(stabbench_subjects), process_number())
+    loaded: dict[str, Any] = {name: stabbench_subjects[name].load() for name in names}
+    return {"subjects": loaded, "anchor": make_anchor()}
+
+
+@pytest.fixture
+def stabbench_bench(_stabbench_loaded: Mapping[str, Any], benchmark: Any) -> StabbenchBench:
+    """Time a subject of the run with pytest-benchmark: `stabbench_bench("baseline@dense", batch=1, length=32)`."""
+    import os
+
+    from stabbench.errors import unknown_name
+    from stabbench.execution.bench import shapes_from
+    from stabbench.execution.bench_timer import time_subject
+
+    def run(name: str, *, batch: int = 1, length: int = 32, rounds: int | None = None) -> None:
+        __tracebackhide__ = True
+        subjects = _stabbench_loaded["subjects"]
+        if name not in subjects:
+            pytest.fail(unknown_name("subject of the run", name, subjects), pytrace=False)
+        asked = rounds or shapes_from(os.environ)[1]
+        time_subject(benchmark, subjects[name], _stabbench_loaded["anchor"], batch, length, asked)
+
+    return run
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    """Add what latency depends on, in sessions that name a run."""
+    if config.getoption("--stabbench-run") is not None:
+        from stabbench.execution.bench_document import KEY, machine_facts
+
+        machine_info[KEY] = machine_facts()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
+    """Add percentiles, the median's interval, the ratio to the anchor and contamination to what we have timed."""
+    mine = [item for item in output_json["benchmarks"] if "stabbench" in item.get("extra_info", {})]
+    if mine:
+        from stabbench.execution.bench_document import KEY, describe_rounds
+
+        for item in mine:
+            info = item["extra_info"][KEY]
+            info["process"] = describe_rounds(item["stats"]["data"], info)
+
+
+def _run_of(config: pytest.Config) -> LoadedRun:
+    """Return the run that the session names, or the newest here; without one the test fails and says what to do."""
     from stabbench.errors import StabbenchError
     from stabbench.execution.loaded_run import LoadedRun, load
     from stabbench.store.run_list import newest_run
 
-    given = pytestconfig.getoption("--stabbench-run")
+    given = config.getoption("--stabbench-run")
     try:
         newest = newest_run() if given is None else None
         run = LoadedRun(newest) if newest is not None else None if given is None else load(given)
@@ -160,6 +274,4 @@ def stabbench_claims(pytestconfig: pytest.Config) -> ClaimsUnderTest:
             "there is no finished run below runs/ here; do one with `stabbench run`, or name one with --stabbench-run",
             pytrace=False,
         )
-    if run.folder.environment.get("smoke"):
-        pytest.fail(f"run {run.path} is a smoke run, which is never a verdict", pytrace=False)
-    return ClaimsUnderTest(run)
+    return run

@@ -16,6 +16,9 @@ from stabbench.statistics.paired import paired_log_ratio, sign_flip
 
 CONTAMINATED = 0.10
 """Largest share of rounds with run-queue wait at which a latency still counts."""
+REPLICATE_P = 0.01
+NEGLIGIBLE = math.log(1.01)
+"""An A/A difference of less than 1 % decides nothing, however sure it is."""
 
 
 def evidence(contrast: Contrast, table: Table) -> Evidence:
@@ -43,7 +46,7 @@ def evidence(contrast: Contrast, table: Table) -> Evidence:
         n_used=len(pairs),
         n_planned=planned,
         by_seed=False,
-        notes=_notes(first, second, found.value),
+        notes=(*_unwatched(contrast, table), *_notes(first, second, found.value)),
         blocked=blocked,
         undecidable=found.reason if found.low is None else "",
     )
@@ -82,16 +85,34 @@ def _disturbed(contrast: Contrast, table: Table) -> str:
 
 
 def _replicate_differs(contrast: Contrast, table: Table) -> str:
-    """Say that the A/A replicate of the reference differs from the reference: then so may anything."""
+    """Say that the A/A replicate of the reference differs from the reference: then so may anything.
+
+    It differs where its ratio is beyond the margin, or where chance alone would be that far from 1 in one run of a
+    hundred: then something favoured one of two equal models, small as it may be.
+    """
     replicates = table.processes("latency.aa_ratio", contrast.place, None)
     ratios = [value for values in replicates.values() for value in values]
     found = paired_log_ratio(ratios, [1.0] * len(ratios))
-    if found.value is None or contrast.margin is None or abs(found.value) <= contrast.margin:
+    if found.value is None or contrast.margin is None:
         return ""
-    return (
-        f"contaminated: the A/A replicate of the reference runs at {math.exp(found.value):.3f} times its latency"
-        f" (allowed ±{math.expm1(contrast.margin):.0%}); measure again on a quiet machine"
-    )
+    said = f"contaminated: the A/A replicate of the reference runs at {math.exp(found.value):.3f} times its latency"
+    if abs(found.value) > contrast.margin:
+        return f"{said} (allowed ±{math.expm1(contrast.margin):.0%}); measure again on a quiet machine"
+    if found.p is not None and found.p < REPLICATE_P and abs(found.value) > NEGLIGIBLE:
+        return f"{said} in every process alike (p = {found.p:.2g}); measure again on a quiet machine"
+    return ""
+
+
+def _unwatched(contrast: Contrast, table: Table) -> tuple[str, ...]:
+    """Say what no one watched: waits that the system does not tell, a panel without a replicate."""
+    found = []
+    if not any(
+        table.values("latency.contaminated", contrast.place, g) for g in (contrast.reference, contrast.candidate)
+    ):
+        found.append("degraded: this system does not tell whether rounds waited for a processor")
+    if not table.processes("latency.aa_ratio", contrast.place, None):
+        found.append("degraded: no A/A replicate was timed")
+    return tuple(found)
 
 
 def _notes(first: list[float], second: list[float], effect: float | None) -> tuple[str, ...]:

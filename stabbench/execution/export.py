@@ -86,6 +86,9 @@ def _pytest_benchmark(run: RunFolder) -> bytes:
         message = f"run {run.path.name} has no finished latency cell; add `latency` to the suite's probes and run it"
         raise ConfigurationError([message], note="Nothing was written.")
     files = sorted(cell.folder.glob("rounds-*.json"), key=lambda path: int(path.stem.partition("-")[2]))
+    if not files:
+        message = f"run {run.path.name} timed no rounds in a panel; its latency scenarios have processes of their own"
+        raise ConfigurationError([message], note="Nothing was written.")
     documents = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     subjects = _subjects(run, cell)
     benchmarks = [
@@ -110,7 +113,7 @@ def _subjects(run: RunFolder, cell: StoredCell) -> list[str]:
 def _benchmarks(document: Mapping[str, Any], process: int, subjects: list[str]) -> Iterator[dict[str, Any]]:
     for item in document["benchmarks"]:
         info = item["extra_info"]
-        shape = f"batch {info['batch']}, length {info['length']}"
+        shape = f"batch {info['batch']}, length {info['length'] or 'as it comes'}"
         who, turn = "tokenization", ""
         if info["kind"] == "turn":
             who, turn = subjects[info["subject"]], f", turn {info['block']}"

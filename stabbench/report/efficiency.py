@@ -9,6 +9,7 @@ from typing import Any
 from stabbench.records import DENSE
 from stabbench.report.data import Cell, Section, Table
 from stabbench.report.figures.latency import ratio_dots
+from stabbench.report.frontier import frontier
 from stabbench.report.numbers import fixed, megabytes, milliseconds, significant
 from stabbench.report.robustness import successful
 from stabbench.report.sections import group_cell
@@ -27,6 +28,9 @@ def efficiency(source: Source) -> Section | None:
         drawings.append(ratio_dots(*_panels(source)))
     if not tables:
         return None
+    frontiers, costs = frontier(source)
+    drawings += frontiers
+    tables += costs
     lead = (
         "What compression changes in the answers, and what it buys. Latency: one thread, fresh "
         "processes, every subject in each, real token lengths."
@@ -82,15 +86,21 @@ def _places(source: Source) -> list[dict[str, Any]]:
     for row in source.rows:
         if row.measurement.metric == "latency.p50" and (at := dict(row.measurement.at)) not in found:
             found.append(at)
-    return sorted(found, key=lambda at: (at["length"], at["batch"]))
+    return sorted(
+        found, key=lambda at: (str(at.get("scenario", "")), at.get("length", 0), at.get("batch", at.get("load", 0)))
+    )
 
 
 def _name(at: Mapping[str, Any]) -> str:
-    return f"batch {at['batch']}, {at['length']} tokens"
+    if "load" in at:
+        return f"server at {at['load']:.0%} load"
+    return str(at["scenario"]) if "scenario" in at else f"batch {at['batch']}, {at['length']} tokens"
 
 
 def _latency(source: Source) -> Table:
     places = _places(source)
+    # Of the fixed shapes the largest; throughput of a mix or a server is told by the probe's own rows.
+    largest = next((at for at in reversed(places) if "batch" in at), None)
     rows = []
     for compression in source.compressions:
         for variant in source.variants:
@@ -99,14 +109,16 @@ def _latency(source: Source) -> Table:
                 p50 = source.one("latency.p50", variant, compression, at)
                 ratio = source.one("latency.ratio", variant, compression, at)
                 cells += [Cell(milliseconds(p50), p50), Cell("–" if ratio is None else f"{fixed(ratio, 3)}×", ratio)]
-            texts = source.one("throughput.texts", variant, compression, places[-1])
-            tokens = source.one("throughput.tokens", variant, compression, places[-1])
-            cells += [Cell(significant(texts), texts), Cell(significant(tokens), tokens)]
+            if largest is not None:
+                texts = source.one("throughput.texts", variant, compression, largest)
+                tokens = source.one("throughput.tokens", variant, compression, largest)
+                cells += [Cell(significant(texts), texts), Cell(significant(tokens), tokens)]
             rows.append(cells)
     head = ["subject"]
     for at in places:
         head += [f"p50, ms ({_name(at)})", f"ratio ({_name(at)})"]
-    head += [f"texts/s ({_name(places[-1])})", f"tokens/s ({_name(places[-1])})"]
+    if largest is not None:
+        head += [f"texts/s ({_name(largest)})", f"tokens/s ({_name(largest)})"]
     note = (
         "p50: median over processes of each process's median; ratio: to the reference's "
         "uncompressed model, geometric mean over processes. "

@@ -97,6 +97,12 @@ def _place_problems(
                 message = unknown_name(f"coordinate of {claim.metric}", name, [CHANGE_FROM])
                 yield document.problem((*path, "at", name), message)
         return
+    if "scenario" in place and isinstance(options.get("scenarios"), list | tuple):
+        # A scenario has places of its own: one, or (a server) one for each of its loads.
+        if place["scenario"] not in options["scenarios"]:
+            message = unknown_name("scenario of this suite", place["scenario"], options["scenarios"])
+            yield document.problem((*path, "at", "scenario"), message)
+        return
     for name, value in place.items():
         if name not in places:
             yield document.problem(

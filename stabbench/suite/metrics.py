@@ -8,7 +8,9 @@ from stabbench import registry
 
 # Namespace of a metric → probe that makes it, where they differ.
 ACCURACY_METRICS = ("accuracy", "macro_f1", "mcc", "ece", "majority_share")
-PROBE_OF_NAMESPACE: Mapping[str, str] = {"throughput": "latency", "memory": "latency"}
+PROBE_OF_NAMESPACE: Mapping[str, str] = {
+    "throughput": "latency", "memory": "latency", "cost": "latency", "size": "latency",
+}  # fmt: skip
 ALWAYS = ("train", "seeds")
 CHANGE_FROM = "change_from"
 """Coordinate of a claim, never of a measurement: its value is the compression that a change is counted from."""
@@ -31,7 +33,7 @@ KNOWN: tuple[str, ...] = (
     "compression.positive_flips", "compression.ece_change", "compression.seed_churn", "compression.padding_flip_rate",
     "compression.nondeterminism", "compression.uncovered_texts",
     "latency.p50", "latency.p90", "latency.p99", "latency.ratio", "throughput.texts", "throughput.tokens",
-    "memory.peak",
+    "memory.peak", "cost.cpu_seconds", "cost.macs", "size.part",
 )  # fmt: skip
 
 UNDIRECTED = (

@@ -53,6 +53,52 @@ def test_a_replicate_that_differs_from_itself_refuses_the_claim(make_suite, make
     assert "A/A replicate" in claim.reason
 
 
+def test_a_replicate_that_is_off_in_every_process_alike_refuses_the_claim_below_the_margin_too(
+    make_suite, make_latency
+) -> None:
+    steady = [1.03, 1.031, 1.029, 1.03, 1.032, 1.028]
+    claim = latency_claims(make_latency(GROUP, steady), make_suite())["stabilized@dense:baseline@dense"]
+    scattered = [0.96, 1.05, 1.03, 0.97, 1.06, 1.04]
+    other = latency_claims(make_latency(GROUP, scattered), make_suite())["stabilized@dense:baseline@dense"]
+
+    assert (claim.verdict, other.verdict) == ("not comparable", "equivalent")
+    assert "in every process alike" in claim.reason
+
+
+def test_what_nobody_watched_is_said(make_suite, make_latency) -> None:
+    rows = [r for r in make_latency(GROUP) if r.measurement.metric not in ("latency.contaminated", "latency.aa_ratio")]
+    claim = latency_claims(rows, make_suite())["stabilized@dense:baseline@dense"]
+
+    assert claim.verdict == "equivalent"
+    assert "degraded: this system does not tell" in claim.reason
+    assert "no A/A replicate" in claim.reason
+
+
+def test_a_cold_start_is_claimed_like_any_other_latency(make_suite, make_latency) -> None:
+    slower = {("baseline", "dense"): DENSE, ("stabilized", "dense"): [1.3 * x for x in DENSE[::-1]]}
+    claim = latency_claims(make_latency(slower, at={"scenario": "cold"}), make_suite())[
+        "stabilized@dense:baseline@dense"
+    ]
+
+    assert (claim.verdict, claim.at) == ("regressed", {"scenario": "cold"})
+
+
+def test_over_many_panels_equal_arms_are_never_far_apart_and_15_percent_is_found(make_suite, make_latency) -> None:
+    """Twelve processes, 3 % between processes: as measured on a quiet machine."""
+    rng = np.random.default_rng(0)
+    found = {1.0: [], 1.15: []}
+    for factor, verdicts in found.items():
+        for _ in range(40):
+            first, second, third = (0.02 * np.exp(rng.normal(0, 0.03, 12)) for _ in range(3))
+            group = {("baseline", "dense"): first.tolist(), ("stabilized", "dense"): (factor * second).tolist()}
+            rows = make_latency(group, (third / first).tolist())
+            verdicts.append(latency_claims(rows, make_suite())["stabilized@dense:baseline@dense"].verdict)
+
+    # 5 % of 40 is 2; P(more than 5) < 2 % for a test that keeps its level.
+    assert sum(verdict in ("improved", "regressed") for verdict in found[1.0]) <= 5
+    assert found[1.15].count("regressed") >= 36
+
+
 def test_a_process_that_timed_only_one_subject_is_incomplete(make_suite, make_latency) -> None:
     rows = make_latency(GROUP | {("stabilized", "dense"): [*DENSE[:5], None]})
     claim = latency_claims(rows, make_suite())["stabilized@dense:baseline@dense"]

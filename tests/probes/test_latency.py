@@ -18,7 +18,8 @@ from stabbench.errors import StabbenchError
 from stabbench.models.loading import load_pretrained, load_subject, save_subject
 from stabbench.probes._latency.processes import run_processes
 from stabbench.probes._latency.protocol import Protocol, Timed, balanced_orders, read_protocol
-from stabbench.probes._latency.results import Samples, collect, rows
+from stabbench.probes._latency.results import collect, rows
+from stabbench.probes._latency.samples import Samples
 from stabbench.probes.base import Context, Member
 from stabbench.probes.latency import Latency
 from stabbench.records import Row
@@ -89,6 +90,7 @@ def _documents(protocol: Protocol, seconds: np.ndarray) -> list[dict[str, Any]]:
             info: dict[str, Any] = {
                 "kind": "turn", "subject": turn.subject, "batch": turn.batch, "length": 8, "block": turn.block,
                 "waits": [0.06 * float(data[0]) if turn.subject == 1 and turn.block == 1 else 0.0], "tokens": [20],
+                "cpu": [0.5 * float(data[0])], "tokenization": [0.01],
             }  # fmt: skip
             benchmarks.append({"extra_info": info, "stats": {"data": data.tolist()}})
         benchmarks += [
@@ -103,7 +105,7 @@ def _values(found: list[Row], metric: str, compression: str = "dense", batch: in
     return [
         row.measurement.value
         for row in found
-        if (row.measurement.metric, row.compression, row.measurement.at["batch"]) == (metric, compression, batch)
+        if (row.measurement.metric, row.compression, row.measurement.at.get("batch")) == (metric, compression, batch)
     ]
 
 
@@ -123,10 +125,15 @@ def test_rows_equal_what_numpy_recomputes_from_the_samples() -> None:
     assert _values(found, "latency.aa_ratio") == pytest.approx(medians[:, 2] / medians[:, 0])
     assert _values(found, "latency.contaminated", "c1") == [0.5]
     assert _values(found, "latency.contaminated") == [0.0]
+    assert _values(found, "latency.clean_p50", "c1") == pytest.approx([np.median(seconds[:, 1, 0])])
     assert _values(found, "throughput.texts") == pytest.approx([np.median(np.median(4 / seconds[:, 0], axis=1))])
     assert _values(found, "throughput.tokens") == pytest.approx([np.median(np.median(20 / seconds[:, 0], axis=1))])
     assert _values(found, "throughput.texts", batch=1) == []
     assert _values(found, "latency.tokenization") == [0.004]
+    whole = np.median([np.median(seconds[k, 0] + 0.01) for k in range(3)])
+    assert _values(found, "latency.with_tokenization") == pytest.approx([whole])
+    cpu = np.median(np.median(seconds[:, 0] / 2, axis=1)) * 1000 / 4
+    assert _values(found, "cost.cpu_seconds") == pytest.approx([cpu])
     assert not _values(found, "latency.p90")
     assert len({(row.variant, row.compression) for row in found}) == 2
 
@@ -165,21 +172,30 @@ def members(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
 
 def test_a_panel_of_tiny_models_gives_every_row_and_file(members: list[Member], tmp_path: Path) -> None:
     test = tuple(Example(f"t:{i}", "a film " * (i % 5 + 1), i % 2) for i in range(12))
-    probe = Latency(batch=(1, 4), length=(8,), processes=1, rounds_single=8, rounds_batched=2)
+    scenarios: Any = ("single", "offline", "mixed")
+    probe = Latency(batch=(1, 4), length=(8,), processes=1, rounds_single=8, rounds_batched=2, scenarios=scenarios)
 
     found = probe.measure_panel(members, Context(Dataset((), (), test, ("no", "yes"), ""), tmp_path))
 
     content = json.loads((tmp_path / "latency.json").read_text(encoding="utf-8"))
     subjects = content["processes"][0]["subjects"]
-    timed = {(s["compression"], s["replicate"], s["batch"]): s for s in subjects}
-    assert len(timed) == len(subjects) == 2 * len(members)
+    timed = {(s["compression"], s["replicate"], s["batch"], s["length"]): s for s in subjects}
+    assert len(timed) == len(subjects) == 3 * len(members)
     assert {s["rounds"] for s in subjects if s["batch"] == 1} == {8}
     assert {s["rounds"] for s in subjects if s["batch"] == 4} == {2}
     assert all(s["median"] == pytest.approx(np.median(s["samples"])) for s in subjects)
     for member in members[:-1]:
-        expected = timed[member.compression, 0, 4]["median"]
+        expected = timed[member.compression, 0, 4, 8]["median"]
         assert _values(found, "latency.process_p50", member.compression) == pytest.approx([expected])
-    assert [row.measurement.status for row in found if row.variant == "stabilized"] == ["failed-run"] * 2
+    assert [row.measurement.status for row in found if row.variant == "stabilized"] == ["failed-run"] * 3
+    mixed = [row for row in found if row.measurement.at == {"scenario": "mixed"}]
+    assert {"latency.p50", "latency.ratio", "throughput.tokens"} <= {row.measurement.metric for row in mixed}
+    dense = content["facts"][0]
+    assert dense["precision"].keys() == {"float32"}
+    assert sum(dense["size"].values()) == sum(f.stat().st_size for f in members[0].folder.rglob("*") if f.is_file())
+    assert dense["threads"]["within"] == 1
+    by_name = {f["compression"]: f for f in content["facts"]}
+    assert all("int8" in by_name[name]["precision"] for name in by_name if "int8" in name)
     stored = json.loads((tmp_path / "rounds-0.json").read_text(encoding="utf-8"))
     assert stored["machine_info"]["environment"]["OMP_WAIT_POLICY"] == "passive"
     assert all(item["options"]["disable_gc"] for item in stored["benchmarks"])

@@ -110,20 +110,31 @@ def test_a_mistake_further_down_is_placed_too(problems, more, place, said) -> No
         ("{metric: latency.p50, at: {batch: 1}}", "has several values; say which"),
         ("{metric: latency.p50, at: {batch: 3, length: 16}}", "unknown batch '3'. Allowed: 1, 8."),
         ("{metric: latency.p50, at: {bach: 1}}", "Did you mean 'batch'?"),
+        ("{metric: latency.p50, at: {scenario: serve}}", "unknown scenario of this suite 'serve'"),
+        ("{metric: latency.p50, at: {scenario: cold}}", "Allowed: mixed, server, single."),
         ("{metric: noise.accuracy, at: {kind: keyboard}}", "has several values; say which"),
     ],
 )
 def test_a_claim_must_say_which_of_several_values_before_anything_runs(problems, claim, said) -> None:
-    probes = "probes: {noise: {}, latency: {batch: [1, 8], length: [16]}}\n"
+    scenarios = "scenarios: [single, mixed, server]"
+    probes = f"probes: {{noise: {{}}, latency: {{batch: [1, 8], length: [16], {scenarios}}}}}\n"
 
     found = problems(probes + f"compare: {{primary: [{claim}]}}\n")
 
     assert any(said in p.message and p.line == 10 for p in found), [str(p) for p in found]
 
 
-@pytest.mark.parametrize("claim", ["noise.accuracy", "{metric: latency.p50, at: {batch: 8, length: 16}}"])
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "noise.accuracy",
+        "{metric: latency.p50, at: {batch: 8, length: 16}}",
+        "{metric: latency.ratio, at: {scenario: server, load: 0.8}}",
+    ],
+)
 def test_a_claim_that_names_its_value_or_has_one_over_all_is_accepted(write, base, claim) -> None:
-    probes = "probes: {noise: {}, latency: {batch: [1, 8], length: [16]}}\n"
+    scenarios = "scenarios: [single, mixed, server]"
+    probes = f"probes: {{noise: {{}}, latency: {{batch: [1, 8], length: [16], {scenarios}}}}}\n"
 
     assert load_suite(str(write(base + probes + f"compare: {{primary: [{claim}]}}\n")))
 

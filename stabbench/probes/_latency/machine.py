@@ -9,13 +9,22 @@ from typing import Any
 
 import pytest
 
+from stabbench.probes._latency.contamination import Machine, between, machine
 from stabbench.probes._latency.protocol import ENVIRONMENT
 from stabbench.store.environment import instruction_set, processor, version
+
+_BEGIN: list[Machine] = []
 
 
 def pytest_configure() -> None:
     """Turn garbage collection off for good: a collection must not fall into a round, and imports are faster too."""
     gc.disable()
+    _BEGIN.append(machine())
+
+
+def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
+    """Add what the machine's counters say of the process as a whole."""
+    output_json["stabbench"] = between(_BEGIN[0], machine())
 
 
 @pytest.hookimpl(tryfirst=True)

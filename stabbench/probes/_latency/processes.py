@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from stabbench.errors import StabbenchError
-from stabbench.probes._latency.protocol import ENVIRONMENT, PROCESS, PROTOCOL_FILE, Protocol
+from stabbench.probes._latency.protocol import ENVIRONMENT, FACTS, PROCESS, PROTOCOL_FILE, Protocol
 from stabbench.registry import PACKAGE
 
 _TAIL = 30
@@ -19,8 +19,10 @@ _TAIL = 30
 _FOREIGN = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST", "PYTHONWARNINGS", "COV_CORE_SOURCE")
 
 
-def run_processes(protocol: Protocol, folder: Path) -> list[dict[str, Any]]:
-    """Run every process and return pytest-benchmark's documents, also left as ``rounds-K.json`` in `folder`.
+def run_processes(protocol: Protocol, folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Run every process; return pytest-benchmark's documents, also left as ``rounds-K.json`` in `folder`, and facts.
+
+    The facts are what the first process counted in each subject (`facts.facts`).
 
     Raises:
         StabbenchError: a process failed; the message carries the end of what it printed.
@@ -35,7 +37,15 @@ def run_processes(protocol: Protocol, folder: Path) -> list[dict[str, Any]]:
             target = folder / f"rounds-{process}.json"
             _run(process, path, target)
             documents.append(json.loads(target.read_text(encoding="utf-8")))
-    return documents
+        facts: list[dict[str, Any]] = json.loads(Path(scratch, "facts.json").read_text(encoding="utf-8"))
+    return documents, facts
+
+
+def fresh_environment(**more: str) -> dict[str, str]:
+    """Return the environment of a timed process: the caller's, less what is only his, with waits that do not spin."""
+    environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    search = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**environment, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(search), **more}
 
 
 def _run(process: int, protocol: Path, target: Path) -> None:
@@ -47,13 +57,13 @@ def _run(process: int, protocol: Path, target: Path) -> None:
         *("--benchmark-only", "--benchmark-disable-gc", "--benchmark-columns=median,rounds"),
         f"--benchmark-json={target}",
     ]
-    environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
-    search = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment.update(
-        ENVIRONMENT,
+    environment = fresh_environment(
         PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
-        PYTHONPATH=os.pathsep.join(search),
-        **{PROTOCOL_FILE: str(protocol), PROCESS: str(process)},
+        **{
+            PROTOCOL_FILE: str(protocol),
+            PROCESS: str(process),
+            FACTS: str(protocol.with_name("facts.json")),
+        },
     )
     done = subprocess.run(command, env=environment, cwd=protocol.parent, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -7,13 +7,16 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stabbench.records import DENSE
 
 PROTOCOL_FILE = "STABBENCH_LATENCY_PROTOCOL"
 PROCESS = "STABBENCH_LATENCY_PROCESS"
+FACTS = "STABBENCH_LATENCY_FACTS"
+MIXED = 0
+"""Length of a round that takes a text as it is: the mix of lengths of the data, without padding."""
 
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -53,7 +56,7 @@ class Turn:
     Attributes:
         subject: index into the panel's subjects.
         batch: texts per round.
-        length: tokens per text, padding included.
+        length: tokens per text, padding included; `MIXED` for the text's own.
         block: number of the block.
     """
 
@@ -64,6 +67,25 @@ class Turn:
 
     def __str__(self) -> str:
         return f"s{self.subject}-b{self.batch}-l{self.length}-k{self.block}"
+
+
+@dataclass(frozen=True)
+class ServerPlan:
+    """The server scenario: an open loop of requests against each subject behind a bounded queue.
+
+    Attributes:
+        loads: request rates, as shares of the texts per second that the reference answers in a closed loop.
+        requests: requests per load and process.
+        bound: seconds that 90 % of all requests must be answered in, for the throughput at a latency bound.
+        queue: requests that may wait; further ones are refused.
+        batch: waiting texts that are scored at once, at most.
+    """
+
+    loads: tuple[float, ...] = (0.5, 0.8)
+    requests: int = 100
+    bound: float = 0.1
+    queue: int = 64
+    batch: int = 1
 
 
 @dataclass(frozen=True)
@@ -79,6 +101,9 @@ class Protocol:
         rounds_batched: timed rounds per subject and shape in a process at larger batches.
         warmup: untimed rounds per subject and shape at the start of a process.
         texts: the texts, in the order in which they are used; a pair is a list of two.
+        scenarios: what is measured: ``single`` is batch 1 and ``offline`` the larger batches, both at fixed lengths;
+            ``mixed`` batch 1 at the texts' own lengths; ``cold`` and ``server`` in processes of their own.
+        server: the server scenario's numbers.
     """
 
     subjects: tuple[Timed, ...]
@@ -89,11 +114,15 @@ class Protocol:
     rounds_batched: int
     warmup: int
     texts: tuple[str | tuple[str, str], ...]
+    scenarios: tuple[str, ...] = ("single", "offline")
+    server: ServerPlan = field(default_factory=ServerPlan)
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
-        """Every (batch, length)."""
-        return [(batch, length) for batch in self.batch for length in self.length]
+        """Every (batch, length) that is timed; length `MIXED` is that of each text."""
+        asked = [batch for batch in self.batch if ("single" if batch == 1 else "offline") in self.scenarios]
+        mixed = [(1, MIXED)] if "mixed" in self.scenarios else []
+        return [(batch, length) for batch in asked for length in self.length] + mixed
 
     def rounds(self, batch: int) -> int:
         """Return the rounds of one turn: few, so that a drift of the machine hits all subjects alike."""
@@ -145,10 +174,13 @@ def read_protocol(path: Path) -> Protocol:
     content = json.loads(path.read_text(encoding="utf-8"))
     subjects = tuple(Timed(**item) for item in content.pop("subjects"))
     texts = tuple(text if isinstance(text, str) else (text[0], text[1]) for text in content.pop("texts"))
+    server = content.pop("server")
+    lists = {name: tuple(content[name]) for name in ("batch", "length", "scenarios")}
     return Protocol(
-        **{**content, "batch": tuple(content["batch"]), "length": tuple(content["length"])},
+        **{**content, **lists},
         subjects=subjects,
         texts=texts,
+        server=ServerPlan(**{**server, "loads": tuple(server["loads"])}),
     )
 
 

@@ -7,6 +7,9 @@ interleave although pytest-benchmark runs test after test.
 from __future__ import annotations
 
 import gc
+import json
+import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -16,42 +19,23 @@ from typing import Any
 import pytest
 import torch
 
-from stabbench.compression.base import load_compressed
 from stabbench.models.batch import Batch
-from stabbench.models.loading import load_subject
 from stabbench.models.subject import Subject
-from stabbench.probes._latency.protocol import Protocol, current
-from stabbench.records import DENSE
+from stabbench.probes._latency.contamination import RoundWatch
+from stabbench.probes._latency.facts import embedding_modules, facts
+from stabbench.probes._latency.loading import load_all
+from stabbench.probes._latency.protocol import FACTS, MIXED, Protocol, current
 
-_SCHEDSTAT = Path("/proc/thread-self/schedstat")
+_Texts = dict[tuple[int, int], list[list[Any]]]
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """Loaded subjects, and for each (subject, batch, length) the batches that its rounds go through."""
+    """Loaded subjects, and for each (batch, length) the texts that the rounds of every subject go through."""
 
     protocol: Protocol
     subjects: tuple[Subject, ...]
-    batches: dict[tuple[int, int, int], list[Batch]]
-
-
-class _RunQueue:
-    """Seconds that this thread waited for a processor while a round ran: what a neighbour on the machine took."""
-
-    def __init__(self) -> None:
-        self.waits: list[float | None] = []
-        self._before = 0
-
-    def start(self) -> None:
-        self._before = self._nanoseconds()
-
-    def stop(self, *_: Batch) -> None:
-        known = _SCHEDSTAT.exists()
-        self.waits.append((self._nanoseconds() - self._before) / 1e9 if known else None)
-
-    @staticmethod
-    def _nanoseconds() -> int:
-        return int(_SCHEDSTAT.read_text(encoding="ascii").split()[1]) if _SCHEDSTAT.exists() else 0
+    texts: _Texts
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -68,18 +52,17 @@ def panel() -> _Panel:
     """Load every subject, encode every text, and score until caches, code and buffers are warm."""
     torch.set_num_threads(1)
     protocol, process = current()
-    subjects = _load(protocol, process)
-    batches = {
-        (index, batch, length): _batches(subject, protocol, batch, length)
-        for index, subject in enumerate(subjects)
-        for batch, length in protocol.shapes
-    }
-    for (index, _, _), ready in batches.items():
-        for batch in islice(cycle(ready), protocol.warmup):
-            subjects[index].logits(batch)
+    subjects = load_all(protocol, process)
+    texts = {shape: _texts(protocol, *shape) for shape in protocol.shapes}
+    for subject in subjects:
+        for (_, length), parts in texts.items():
+            for part in islice(cycle(parts), protocol.warmup):
+                subject.logits(_encode(subject, part, length))
+    if process == 0:
+        _write_facts(protocol, subjects, texts)
     # What is loaded now stays until the process ends; frozen, it is not walked through when the interpreter exits.
     gc.freeze()
-    return _Panel(protocol, subjects, batches)
+    return _Panel(protocol, subjects, texts)
 
 
 def test_tokenization(benchmark: Any, panel: _Panel, shape: tuple[int, int]) -> None:
@@ -96,54 +79,51 @@ def test_tokenization(benchmark: Any, panel: _Panel, shape: tuple[int, int]) -> 
 
 
 def test_turn(benchmark: Any, panel: _Panel, turn: Any) -> None:
-    """Time one subject's rounds of one block, on texts tokenised beforehand."""
+    """Time one subject's rounds of one block; each text is tokenised just before, and that is timed apart."""
     rounds = panel.protocol.rounds(turn.batch)
     # A first, untimed round brings back the weights that other subjects drove from the caches.
     warmup = 1 if rounds > 1 else 0
-    ready = panel.batches[turn.subject, turn.batch, turn.length]
-    mine = list(islice(cycle(ready), turn.block * rounds, (turn.block + 1) * rounds))
+    subject = panel.subjects[turn.subject]
+    mine = panel.texts[turn.batch, turn.length][turn.block * rounds : (turn.block + 1) * rounds]
     upcoming = iter([*mine[:warmup], *mine])
-    queue = _RunQueue()
+    watch, tokenization, tokens = RoundWatch(), [], []
 
     def setup() -> tuple[tuple[Batch], dict[str, Any]]:
-        batch = next(upcoming)
-        queue.start()
+        part = next(upcoming)
+        start = time.perf_counter()
+        batch = _encode(subject, part, turn.length)
+        tokenization.append(time.perf_counter() - start)
+        tokens.append(int(batch.attention_mask.sum()))
+        watch.start()
         return (batch,), {}
 
-    benchmark.pedantic(
-        panel.subjects[turn.subject].logits, setup=setup, teardown=queue.stop, rounds=rounds, warmup_rounds=warmup
-    )
+    benchmark.pedantic(subject.logits, setup=setup, teardown=watch.stop, rounds=rounds, warmup_rounds=warmup)
     benchmark.extra_info.update(
         kind="turn",
         subject=turn.subject,
         batch=turn.batch,
         length=turn.length,
         block=turn.block,
-        waits=queue.waits[warmup:],
-        tokens=[int(batch.attention_mask.sum()) for batch in mine],
+        waits=watch.waits[warmup:],
+        cpu=watch.cpu[warmup:],
+        tokenization=tokenization[warmup:],
+        tokens=tokens[warmup:],
     )
 
 
-def _load(protocol: Protocol, process: int) -> tuple[Subject, ...]:
-    """Load each member; a compressed one takes tokenizer and architecture from a dense model that is loaded already."""
-    loaded: dict[int, Subject] = {}
-    parents: dict[str, Subject] = {}
-    for index in protocol.load_order(process):
-        member = protocol.subjects[index]
-        if member.compression == DENSE or member.folder not in parents:
-            dense = load_subject(member.folder)
-            parents.setdefault(member.folder, dense)
-        if member.compression == DENSE:
-            loaded[index] = dense
-        else:
-            assert member.artifact is not None, f"{member.compression}: a compressed member needs its artifact"
-            loaded[index] = load_compressed(member.compression, Path(member.artifact), parents[member.folder])
-    return tuple(loaded[index] for index in range(len(protocol.subjects)))
+def _texts(protocol: Protocol, batch: int, length: int) -> list[list[Any]]:
+    """Return the texts of every round of a shape, the same for every subject."""
+    return list(islice(_chunks(protocol.texts, batch), protocol.rounds(batch) * protocol.blocks(batch)))
 
 
-def _batches(subject: Subject, protocol: Protocol, batch: int, length: int) -> list[Batch]:
-    needed = protocol.rounds(batch) * protocol.blocks(batch)
-    return [_encode(subject, texts, length) for texts in islice(_chunks(protocol.texts, batch), needed)]
+def _write_facts(protocol: Protocol, subjects: Sequence[Subject], texts: _Texts) -> None:
+    reference = subjects[0]
+    names = embedding_modules(reference.model) if reference.model is not None else []
+    found = []
+    for member, subject in zip(protocol.subjects, subjects, strict=True):
+        batches = {f"{b}x{n}": _encode(subject, texts[b, n][0], n) for b, n in protocol.shapes if n != MIXED}
+        found.append(facts(subject, Path(member.artifact or member.folder), names, batches))
+    Path(os.environ[FACTS]).write_text(json.dumps(found), encoding="utf-8")
 
 
 def _chunks(texts: Sequence[Any], size: int) -> Iterator[list[Any]]:
@@ -154,6 +134,11 @@ def _chunks(texts: Sequence[Any], size: int) -> Iterator[list[Any]]:
 
 
 def _encode(subject: Subject, texts: list[Any], length: int) -> Batch:
-    """Return the texts cut and padded to exactly `length` tokens; real tokens, and the mask says which."""
+    """Return the texts cut and padded to exactly `length` tokens; real tokens, and the mask says which.
+
+    At length `MIXED` they are cut where the model's training cut them, and padded to the longest of them.
+    """
+    if length == MIXED:
+        return subject.encode(texts)
     coded = subject.tokenizer(texts, truncation=True, max_length=length, padding="max_length", return_tensors="pt")
     return Batch(coded["input_ids"], coded["attention_mask"], coded.get("token_type_ids"))

@@ -1,0 +1,177 @@
+"""Do the latency claims and `stabbench bench --against` decide rightly? Counted on real timings, on this machine.
+
+    python suites/bench_latency_goals.py claims --runs 100 --out reports/latency    # about 4 hours on 2 cores, alone
+    python suites/bench_latency_goals.py claims --runs 20 --neighbour --out reports/latency-busy
+    python suites/bench_latency_goals.py bench RUN --runs 10 --out reports/bench
+
+`claims` measures one panel per run: a model, the same model again (`same`), and the same model slowed by sleeping 15 %
+of each pass (`slow`). Right is: `same` is never improved or regressed, `slow` is regressed; refused is no mistake under
+`--neighbour`, which keeps another process busy. `bench` measures one baseline, then RUN unchanged and RUN with the last
+dense variant slowed by `--slower`, in turns; right is exit code 0 and 1. Every outcome stands in ``outcomes.json``.
+The sleep enters through a ``sitecustomize.py`` on the timing processes' path, so the code that is tested has no hook.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SLOWED_FOLDER, SLOWED_BY = "STABBENCH_GOALS_FOLDER", "STABBENCH_GOALS_SHARE"
+PATCH = f'''
+import os, time
+folder, share = os.environ.get("{SLOWED_FOLDER}"), float(os.environ.get("{SLOWED_BY}", "0"))
+if folder and share:
+    import stabbench.models.loading as loading
+    whole = loading.load_subject
+    def load_subject(given, *more, **named):
+        subject = whole(given, *more, **named)
+        if os.path.realpath(given) == folder:
+            score = subject.logits
+            def slowed(batch):
+                start = time.perf_counter()
+                found = score(batch)
+                time.sleep(share * (time.perf_counter() - start))
+                return found
+            subject.logits = slowed
+        return subject
+    loading.load_subject = load_subject
+'''
+
+
+@contextmanager
+def slowed(folder: Path, share: float) -> Iterator[None]:
+    """Slow the subject of a folder by a share of each pass, in every timing process started meanwhile."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name, "sitecustomize.py").write_text(PATCH)
+        before = dict(os.environ)
+        os.environ["PYTHONPATH"] = os.pathsep.join([name, *filter(None, [before.get("PYTHONPATH")])])
+        os.environ.update({SLOWED_FOLDER: os.path.realpath(folder), SLOWED_BY: str(share)})
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+@contextmanager
+def neighbour(wanted: bool) -> Iterator[None]:
+    """Keep one more process per processor busy, where that is wanted."""
+    loop = [sys.executable, "-c", "while True: pass"]
+    started = [subprocess.Popen(loop) for _ in range(os.cpu_count() or 1)] if wanted else []
+    try:
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def claims(arguments: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
+    """Return the verdicts of `same` and `slow` of every panel."""
+    from stabbench.assets.fetch import fetch
+    from stabbench.claims.build import build_claims
+    from stabbench.data.example import Dataset, Example
+    from stabbench.models.loading import load_pretrained, save_subject
+    from stabbench.models.tiny import write_tiny_model
+    from stabbench.probes.base import Context, Member
+    from stabbench.probes.latency import Latency
+    from stabbench.seeding import TrialSeeds
+    from stabbench.suite.schema import Suite
+
+    tiny = arguments.model == "builtin:tiny"
+    source = write_tiny_model(scratch / "tiny") if tiny else fetch(arguments.model)
+    model, tokenizer = load_pretrained(source, ("no", "yes"), TrialSeeds(0, 0))
+    members = []
+    for variant in ("baseline", "same", "slow"):
+        save_subject(model, tokenizer, scratch / variant, ("no", "yes"), 64)
+        members.append(Member(variant, "0", "dense", scratch / variant))
+    texts = tuple(Example(f"t:{i}", "a film as quiet as it is good " * (1 + i % 4), i % 2) for i in range(64))
+    dataset = Dataset((), (), texts, ("no", "yes"), "")
+    suite = Suite.model_validate(
+        {
+            "schema": 1, "name": "goals", "data": {"source": "builtin:tiny", "train": 8, "test": 8},
+            "model": "builtin:tiny", "seeds": 1,
+            "variants": {"baseline": {}, "same": {}, "slow": {}}, "probes": {"latency": {}},
+            "compare": {"primary": ["accuracy"]},
+        }
+    )  # fmt: skip
+    probe = Latency(batch=(1,), length=(32,), processes=arguments.processes)
+    found = []
+    for run in range(arguments.runs):
+        folder = scratch / f"panel-{run}"
+        folder.mkdir()
+        with slowed(scratch / "slow", arguments.slower), neighbour(arguments.neighbour):
+            rows = probe.measure_panel(members, Context(dataset, folder))
+        made = {c.candidate[0]: c for c in build_claims(rows, suite) if c.metric == "latency.ratio"}
+        found.append({name: told(made[name]) for name in ("same", "slow")})
+        print(run, found[-1], file=sys.stderr)
+    return found
+
+
+def told(claim: Any) -> dict[str, Any]:
+    return {"verdict": claim.verdict, "effect": claim.effect, "interval": claim.interval, "reason": claim.reason}
+
+
+def bench(arguments: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
+    """Return the exit codes of benches unchanged and slowed."""
+    from stabbench.execution.bench import BenchOptions
+    from stabbench.execution.bench import bench as measure
+    from stabbench.execution.bench_decide import exit_code, judge
+    from stabbench.execution.bench_subjects import prepare
+    from stabbench.store.run_folder import RunFolder
+
+    run = RunFolder.find(arguments.run)
+    options = BenchOptions(processes=arguments.processes)
+    dense = [subject for subject in prepare(run, scratch / "artifacts") if subject.compression == "dense"]
+    _, baseline = measure(run, options)
+    found = []
+    for attempt in range(arguments.runs):
+        outcomes = {}
+        for name, share in (("unchanged", 0.0), ("slowed", arguments.slower)):
+            with slowed(Path(dense[-1].folder), share), neighbour(arguments.neighbour):
+                _, now = measure(run, options)
+            judged = judge(baseline, now)
+            outcomes[name] = {"exit": exit_code(judged), "benchmarks": [item.as_dict() for item in judged]}
+        found.append(outcomes)
+        print(attempt, {name: item["exit"] for name, item in outcomes.items()}, file=sys.stderr)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=("claims", "bench"))
+    parser.add_argument("run", nargs="?", help="for bench: a run's folder or name")
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--processes", type=int, default=12)
+    parser.add_argument("--slower", type=float, default=0.15)
+    parser.add_argument("--model", default="builtin:minilm-l6")
+    parser.add_argument("--neighbour", action="store_true")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    if arguments.what == "bench" and arguments.run is None:
+        parser.error("bench needs RUN")
+    scratch = Path(tempfile.mkdtemp(prefix="stabbench-goals-"))
+    try:
+        found = claims(arguments, scratch) if arguments.what == "claims" else bench(arguments, scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    key = "verdict" if arguments.what == "claims" else "exit"
+    counts = {name: dict(Counter(str(item[name][key]) for item in found)) for name in found[0]}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    content = {"arguments": {**vars(arguments), "out": str(arguments.out)}, "counts": counts, "runs": found}
+    (arguments.out / "outcomes.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(counts))
+
+
+if __name__ == "__main__":
+    main()
