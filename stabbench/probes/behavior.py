@@ -49,7 +49,7 @@ class Behavior(Probe):
         tolerance τ: p(x′) > p(x) + τ (``not_up``), p(x′) < p(x) − τ (``not_down``).
     """
     changes: ClassVar[str] = "Nothing: it reads files of texts, and no example of the task."
-    cost: ClassVar[str] = "One pass over the distinct texts of the chosen cases: 100 for the default set."
+    cost: ClassVar[str] = "One pass over the distinct texts of the chosen cases: 78 for the default set."
     departures: ClassVar[str] = """
         positive_prob is the probability of the positive classes, where CheckList's code takes that minus the negative
         one's. A model without a neutral class is not asked for neutral answers. As in CheckList, a confidence
