@@ -7,7 +7,7 @@
 `claims` measures one panel per run: a model, the same model again (`same`), and the same model with 15 % more to do
 in each pass (`slow`). Right is: `same` is never improved or regressed, `slow` is regressed; refused is no mistake under
 `--neighbour`, which keeps another process busy. `bench` measures one baseline, then RUN unchanged and RUN with the last
-dense variant sleeping `--slower` of each pass, in turns; right is exit code 0 and 1. Every outcome stands in ``outcomes.json``.
+dense variant sleeping `--slower` of each pass, in turns; right is exit code 0 and 1. All outcomes: ``outcomes.json``.
 The delay enters through a ``sitecustomize.py`` on the timing processes' path, so the code that is tested has no hook.
 """
 
