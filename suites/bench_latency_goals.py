@@ -4,11 +4,11 @@
     python suites/bench_latency_goals.py claims --runs 20 --neighbour --out reports/latency-busy
     python suites/bench_latency_goals.py bench RUN --runs 10 --out reports/bench
 
-`claims` measures one panel per run: a model, the same model again (`same`), and the same model slowed by sleeping 15 %
-of each pass (`slow`). Right is: `same` is never improved or regressed, `slow` is regressed; refused is no mistake under
+`claims` measures one panel per run: a model, the same model again (`same`), and the same model with 15 % more to do
+in each pass (`slow`). Right is: `same` is never improved or regressed, `slow` is regressed; refused is no mistake under
 `--neighbour`, which keeps another process busy. `bench` measures one baseline, then RUN unchanged and RUN with the last
-dense variant slowed by `--slower`, in turns; right is exit code 0 and 1. Every outcome stands in ``outcomes.json``.
-The sleep enters through a ``sitecustomize.py`` on the timing processes' path, so the code that is tested has no hook.
+dense variant sleeping `--slower` of each pass, in turns; right is exit code 0 and 1. All outcomes: ``outcomes.json``.
+The delay enters through a ``sitecustomize.py`` on the timing processes' path, so the code that is tested has no hook.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-SLOWED_FOLDER, SLOWED_BY = "STABBENCH_GOALS_FOLDER", "STABBENCH_GOALS_SHARE"
+SLOWED_FOLDER, SLOWED_BY, SLOWED_HOW = "STABBENCH_GOALS_FOLDER", "STABBENCH_GOALS_SHARE", "STABBENCH_GOALS_HOW"
 PATCH = f'''
 import os, time
 folder, share = os.environ.get("{SLOWED_FOLDER}"), float(os.environ.get("{SLOWED_BY}", "0"))
@@ -40,7 +40,11 @@ if folder and share:
             def slowed(batch):
                 start = time.perf_counter()
                 found = score(batch)
-                time.sleep(share * (time.perf_counter() - start))
+                passed = time.perf_counter() - start
+                if os.environ["{SLOWED_HOW}"] == "sleep":
+                    time.sleep(share * passed)
+                while time.perf_counter() < start + (1 + share) * passed:
+                    pass
                 return found
             subject.logits = slowed
         return subject
@@ -49,13 +53,13 @@ if folder and share:
 
 
 @contextmanager
-def slowed(folder: Path, share: float) -> Iterator[None]:
+def slowed(folder: Path, share: float, how: str) -> Iterator[None]:
     """Slow the subject of a folder by a share of each pass, in every timing process started meanwhile."""
     with tempfile.TemporaryDirectory() as name:
         Path(name, "sitecustomize.py").write_text(PATCH)
         before = dict(os.environ)
         os.environ["PYTHONPATH"] = os.pathsep.join([name, *filter(None, [before.get("PYTHONPATH")])])
-        os.environ.update({SLOWED_FOLDER: os.path.realpath(folder), SLOWED_BY: str(share)})
+        os.environ.update({SLOWED_FOLDER: os.path.realpath(folder), SLOWED_BY: str(share), SLOWED_HOW: how})
         try:
             yield
         finally:
@@ -110,7 +114,7 @@ def claims(arguments: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]
     for run in range(arguments.runs):
         folder = scratch / f"panel-{run}"
         folder.mkdir()
-        with slowed(scratch / "slow", arguments.slower), neighbour(arguments.neighbour):
+        with slowed(scratch / "slow", arguments.slower, "work"), neighbour(arguments.neighbour):
             rows = probe.measure_panel(members, Context(dataset, folder))
         made = {c.candidate[0]: c for c in build_claims(rows, suite) if c.metric == "latency.ratio"}
         found.append({name: told(made[name]) for name in ("same", "slow")})
@@ -138,7 +142,7 @@ def bench(arguments: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
     for attempt in range(arguments.runs):
         outcomes = {}
         for name, share in (("unchanged", 0.0), ("slowed", arguments.slower)):
-            with slowed(Path(dense[-1].folder), share), neighbour(arguments.neighbour):
+            with slowed(Path(dense[-1].folder), share, "sleep"), neighbour(arguments.neighbour):
                 _, now = measure(run, options)
             judged = judge(baseline, now)
             outcomes[name] = {"exit": exit_code(judged), "benchmarks": [item.as_dict() for item in judged]}
