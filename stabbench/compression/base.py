@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stabbench import registry
-from stabbench.data.example import Example, Text
+from stabbench.data.example import Dataset, Example, Text
 from stabbench.errors import ConfigurationError
 from stabbench.models.batch import Batch
 from stabbench.models.subject import Logits, Subject
@@ -88,6 +88,21 @@ class Compressor(Plugin):
     def load(self, folder: Path) -> Subject:
         """Return the subject of the artifact in `folder`, which holds all of it: shape, weights, tokenizer, classes."""
         raise NotImplementedError
+
+
+def material_for(chain: str, dataset: Dataset, seed: str) -> Material:
+    """Return what a chain may look at for the trial of `seed`.
+
+    An audit has no training split: the texts that it measures then decide the scales of activations. No label of them
+    is read, because a stage that trains is refused.
+
+    Raises:
+        ConfigurationError: a stage trains, and there are no training examples.
+    """
+    lacking = [] if dataset.train else [text for text in stages(chain) if stage_of(text).trains]
+    if lacking:
+        raise ConfigurationError([f"compression {lacking[0]} trains, and data.train has no examples; give some"])
+    return Material(dataset.train or dataset.test, TrialSeeds.parse(seed))
 
 
 def compress(chain: str, subject: Subject, material: Material, folder: Path) -> None:

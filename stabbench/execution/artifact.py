@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from stabbench import registry
-from stabbench.compression.base import DIVERGED, Material, compress, stage_of
+from stabbench.compression.base import DIVERGED, compress, material_for, stage_of
 from stabbench.data.dataset import load_dataset
 from stabbench.data.example import Dataset, Example
 from stabbench.diagnosis.apply import suite_folder
@@ -25,7 +25,7 @@ from stabbench.models.sources import asset_folder
 from stabbench.models.subject import Subject
 from stabbench.models.tiny import vocabulary
 from stabbench.records import DENSE, canonical
-from stabbench.seeding import TrialSeeds, random_for
+from stabbench.seeding import random_for
 from stabbench.store.cells import StoredCell
 from stabbench.store.environment import describe
 from stabbench.store.run_folder import RunFolder
@@ -126,7 +126,7 @@ def _write(draft: Path, model: Path, dataset: Dataset, seed: str, compression: s
         return _load(draft, compression)
     draft.mkdir()
     dense = load_subject(model)
-    compress(compression, dense, Material(dataset.train, TrialSeeds.parse(seed)), draft)
+    compress(compression, dense, material_for(compression, dataset, seed), draft)
     if (draft / DIVERGED).is_file():
         raise StabbenchError("the trained weights hold NaN or infinities; there is nothing to deploy")
     return _load(draft, compression)

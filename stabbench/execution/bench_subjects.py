@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 REPLICATE = " (A/A replicate)"
 PREPARED = "STABBENCH_BENCH_SUBJECTS"
 """Environment variable: a file that `prepare` wrote, so that fresh processes need not compress again."""
-_CALIBRATION_TEXTS = 100
 
 
 @dataclass(frozen=True)
@@ -63,23 +62,23 @@ def bench_names(run: RunFolder) -> list[str]:
 
 def prepare(run: RunFolder, scratch: Path) -> list[BenchSubject]:
     """Return a run's subjects; compressed artifacts are made anew below `scratch`."""
-    from stabbench.compression.base import compress
+    from stabbench.compression.base import compress, material_for
     from stabbench.data.dataset import load_dataset
     from stabbench.models.loading import load_subject
     from stabbench.models.sources import asset_folder
 
-    found, texts = [], None
-    for index, (name, _, compression, folder) in enumerate(_described(run)):
+    found, dataset = [], None
+    for index, (name, seed, compression, folder) in enumerate(_described(run)):
         artifact = None
         if compression != DENSE:
-            if texts is None:
+            if dataset is None:
                 suite, below = run.suite, suite_folder(run) or Path()
                 data, task = Data.model_validate(suite["data"]), Task.model_validate(suite["task"])
-                train = load_dataset(data, task, below, asset_folder).train
-                texts = [example.content for example in train[:_CALIBRATION_TEXTS]]
+                dataset = load_dataset(data, task, below, asset_folder)
             artifact = scratch / f"artifact-{index}"
             artifact.mkdir(parents=True)
-            compress(compression, load_subject(folder), texts, artifact)
+            material = material_for(compression, dataset, seed)
+            compress(compression, load_subject(folder), material, artifact)
         found.append(BenchSubject(name, compression, str(folder), None if artifact is None else str(artifact)))
     return found
 
@@ -95,25 +94,27 @@ def read_prepared(file: Path) -> list[BenchSubject]:
 
 
 def _described(run: RunFolder) -> Iterator[tuple[str, str, str, Path]]:
-    """Yield (name, variant, compression, folder of the trained model)."""
+    """Yield (name, seed, compression, folder of the trained model)."""
     suite = stored_suite(run.suite)
     reference = suite.compare.reference
     variants = sorted(suite.variants, key=lambda name: name != reference)
-    folders = {variant: _weights(run, variant) for variant in variants}
+    trained = {variant: _weights(run, variant) for variant in variants}
     for compression in (DENSE, *compression_labels(suite)):
         for variant in variants:
             name = f"{variant}@{compression}"
-            yield name, variant, compression, folders[variant]
+            seed, folder = trained[variant]
+            yield name, seed, compression, folder
             if (variant, compression) == (reference, DENSE):
-                yield name + REPLICATE, variant, compression, folders[variant]
+                yield name + REPLICATE, seed, compression, folder
 
 
-def _weights(run: RunFolder, variant: str) -> Path:
+def _weights(run: RunFolder, variant: str) -> tuple[str, Path]:
+    """Return the first seed whose weights are there, and their folder."""
     for cell in run.plan["cells"]:
         if cell["kind"] == "train" and cell["variant"] == variant:
             stored = run.cell(cell["id"])
             if stored is not None and stored.has_weights():
-                return (stored.folder / "model").resolve()
+                return str(cell["seed"]), (stored.folder / "model").resolve()
     message = (
         f"run {run.path.name}: no trained weights of variant '{variant}' are in the store, so there is nothing to "
         "time; run its suite with `keep_weights: all` or `last`, or without a --store that was cleaned since"

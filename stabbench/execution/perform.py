@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from stabbench import registry
-from stabbench.compression.base import Material, compress, load_compressed, stage_of
+from stabbench.compression.base import compress, load_compressed, material_for
 from stabbench.data.dataset import load_dataset
-from stabbench.data.example import Dataset, Example
-from stabbench.errors import ConfigurationError, StabbenchError
+from stabbench.data.example import Dataset
+from stabbench.errors import StabbenchError
 from stabbench.execution.job import Job, Study
 from stabbench.models.loading import load_subject
 from stabbench.models.sources import asset_folder, model_source
@@ -31,7 +31,6 @@ from stabbench.store.cells import Store, StoredCell
 from stabbench.store.claims_on_cells import claim
 from stabbench.store.environment import describe
 from stabbench.suite.checkpoints import CALLABLE
-from stabbench.suite.compressions import stages
 from stabbench.suite.schema import TrainOptions
 from stabbench.training.adopt import adopt, adopt_callable, served
 from stabbench.training.fine_tune import fine_tune
@@ -219,21 +218,10 @@ class _Work:
                 raise StabbenchError(f"{parent}: trained again, the weights differ ({found} against {stored.weights})")
             shutil.move(draft / "model", stored.folder / "model")
 
-    def _material(self, label: str) -> tuple[Example, ...]:
-        """Return the examples that a chain may look at: of an audit, which has none to train on, those measured.
-
-        They then decide the scales of activations; no label is read, because a stage that trains is refused.
-        """
-        if self.dataset.train:
-            return self.dataset.train
-        if lacking := [text for text in stages(label) if stage_of(text).trains]:
-            raise ConfigurationError([f"compression {lacking[0]} trains, and data.train has no examples; give some"])
-        return self.dataset.test
-
     def compressed(self, parent: str, label: str) -> Subject:
         if (parent, label) not in self.subjects:
             dense = self.subject(parent)
-            material = Material(self._material(label), TrialSeeds.parse(self.parents[parent].seed))
+            material = material_for(label, self.dataset, self.parents[parent].seed)
             folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="stabbench-")))
             compress(label, dense, material, folder)
             self.subjects[parent, label] = load_compressed(label, folder, dense)
