@@ -15,7 +15,7 @@ class Clare(Attack):
     version: ClassVar[int] = 1
     tier: ClassVar[Tier] = "full"
     recipe: ClassVar[str] = "CLARE2020"
-    needs: ClassVar[tuple[str, ...]] = ("hub:distilroberta-base", "universal-encoder")
+    needs: ClassVar[tuple[str, ...]] = ("hub:distilroberta-base", "universal-encoder", "word-tagger")
     paper: ClassVar[str] = "Li et al. 2021, arXiv:2009.07502"
     equation: ClassVar[str] = """
         Of all texts one replacement, insertion or merging away, proposed by distilroberta-base, take the one

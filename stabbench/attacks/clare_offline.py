@@ -13,7 +13,7 @@ from stabbench.attacks.engine.resources import ENCODER, missing_folder
 
 @dataclass(frozen=True)
 class ClareOffline(Attack):
-    """Replaces, inserts and merges words by a masked language model, the best edit of all first."""
+    """Replaces and inserts words by a masked language model, the best edit of all first."""
 
     version: ClassVar[int] = 1
     tier: ClassVar[Tier] = "full"
@@ -22,13 +22,14 @@ class ClareOffline(Attack):
     swaps_words: ClassVar[bool] = False
     paper: ClassVar[str] = "Li et al. 2021, arXiv:2009.07502"
     equation: ClassVar[str] = """
-        Of all texts one replacement, insertion or merging away take the one with the least f_y that keeps the
+        Of all texts one replacement or insertion away take the one with the least f_y that keeps the
         15 words around similar; again until the answer changes.
     """
     changes: ClassVar[str] = "Words, their number included."
     cost: ClassVar[str] = "All edits of the whole text are asked at every step: thousands of queries."
     departures: ClassVar[str] = """
-        The language model is the one given in `masked_lm`. The local encoder all-MiniLM-L6-v2 stands in for
+        Words are not merged: that needs a tagger to download. The language model is that of `masked_lm`. The local
+        encoder all-MiniLM-L6-v2 stands in for
         the Universal Sentence Encoder, at a cosine of 0.83: it refuses only what changes a sentence more than
         nearly all swaps of a word for its antonym do. The stopwords are our list.
     """

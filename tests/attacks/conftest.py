@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+import torch
+from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 
 from stabbench.assets import fetch as asset_fetch
 from stabbench.assets.fetch import pins
@@ -26,7 +28,7 @@ VOCABULARY = [
 SESSION = Path(__file__).parent / "worker_session.py"
 
 
-def _run(model: Path, home: Path, order: str, stock: str, hash_seed: str, cache: Path) -> dict[str, Any]:
+def _run(model: Path, home: Path, order: str, stock: str, hash_seed: str, cache: Path, masked: Path) -> dict[str, Any]:
     unwanted = (
         "HOME",
         "NLTK_DATA",
@@ -40,13 +42,14 @@ def _run(model: Path, home: Path, order: str, stock: str, hash_seed: str, cache:
     environment.update(
         HOME=str(home),
         STABBENCH_CACHE=str(cache),
+        MASKED_LM=str(masked),
         PYTHONHASHSEED=hash_seed,
         OMP_NUM_THREADS="1",
         OMP_WAIT_POLICY="passive",
     )
     done = subprocess.run(
         [sys.executable, str(SESSION), str(model), order, stock],
-        env=environment, capture_output=True, text=True, check=False, timeout=120,
+        env=environment, capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -54,13 +57,17 @@ def _run(model: Path, home: Path, order: str, stock: str, hash_seed: str, cache:
 
 
 @pytest.fixture(scope="session")
-def session(tiny_model: Path, made_up_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return _run(tiny_model, tmp_path_factory.mktemp("home"), "forwards", "stock", "1", made_up_assets)
+def session(
+    tiny_model: Path, made_up_assets: Path, masked_lm: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    return _run(tiny_model, tmp_path_factory.mktemp("home"), "forwards", "stock", "1", made_up_assets, masked_lm)
 
 
 @pytest.fixture(scope="session")
-def other_session(tiny_model: Path, made_up_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return _run(tiny_model, tmp_path_factory.mktemp("home"), "backwards", "-", "2", made_up_assets)
+def other_session(
+    tiny_model: Path, made_up_assets: Path, masked_lm: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    return _run(tiny_model, tmp_path_factory.mktemp("home"), "backwards", "-", "2", made_up_assets, masked_lm)
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +90,17 @@ def made_up_assets(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -
         else:
             (encoder / name).write_text("{}")
     return cache
+
+
+@pytest.fixture(scope="session")
+def masked_lm(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A masked language model of the tiny model's shape, drawn at random."""
+    folder = tmp_path_factory.mktemp("masked")
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        BertForMaskedLM(BertConfig.from_pretrained(tiny_model)).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder)
+    return folder
 
 
 def _folder(name: str, files: dict[str, str], cache: Path) -> Path:

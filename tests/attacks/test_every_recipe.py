@@ -9,7 +9,12 @@ import pytest
 from stabbench import registry
 
 Session = dict[str, Any]
-NAMES = [name for name in registry.names("attacks") if registry.load("attacks", name).tier != "full"]
+NAMES = [
+    name
+    for name in registry.names("attacks")
+    if registry.load("attacks", name).tier != "full" or registry.load("attacks", name).encoder
+]
+"""Those that need no download: a masked language model is made up, as vectors and sentence encoder are."""
 SWARMS = ("iga-wordnet", "leap", "pso-wordnet")
 """Searches that draw among what they have found, so that another budget can end on another text."""
 

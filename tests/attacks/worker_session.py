@@ -126,7 +126,7 @@ def every_recipe(victim: Any, *, backwards: bool, stock: bool) -> dict[str, Any]
     found, given = {}, varied_examples(victim)
     together = 5 if backwards else 1
     for name in registry.names("attacks"):
-        attack = registry.load("attacks", name)()
+        attack = registry.load("attacks", name).given(masked_lm=os.environ["MASKED_LM"])
         missing = attack.missing()
         rows, closest = [], {}
         if missing is None:
@@ -183,7 +183,8 @@ def pairs(victim: Any) -> dict[str, Any]:
 
     label = int(victim.probabilities([("good film", "great plot")])[0].argmax())
     pair = Example("pair", "good film", label, "great plot")
-    loaded = [registry.load("attacks", name)() for name in registry.names("attacks")]
+    folder = os.environ["MASKED_LM"]
+    loaded = [registry.load("attacks", name).given(masked_lm=folder) for name in registry.names("attacks")]
     found = [attack_examples(a, victim, [pair], query_budget=40, seed=SEED) for a in loaded if a.missing() is None]
     return {rows[0].recipe: rows[0].as_dict() for rows in found}
 

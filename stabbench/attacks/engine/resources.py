@@ -150,6 +150,9 @@ RESOURCES: dict[str, Resource] = {
         "flair's tagger of names, which the attack process leaves out",
         "there is none for it here; use checklist-without-names",
     ),
+    "word-tagger": _refused(
+        "flair's tagger of parts of speech, which the attack process leaves out", "use clare-offline, which merges none"
+    ),
     "homoglyphs": _refused(
         "a list of look-alike letters that textattack 0.3.11 leaves out of its wheel",
         "use textbugger-offline or bad-characters-homoglyphs, which have a list of their own",

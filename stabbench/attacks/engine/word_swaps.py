@@ -19,7 +19,6 @@ from textattack.search_methods import GreedySearch, GreedyWordSwapWIR
 from textattack.transformations import (
     CompositeTransformation,
     WordInsertionMaskedLM,
-    WordMergeMaskedLM,
     WordSwap,
     WordSwapEmbedding,
     WordSwapMaskedLM,
@@ -97,12 +96,11 @@ def bert_attack(victim: Any, folder: str) -> Attack:
 
 
 def clare(victim: Any, folder: str) -> Attack:
-    """Return CLARE with the masked language model of a folder."""
+    """Return CLARE without its merges, with the masked language model of a folder."""
     given = _masked(folder)
     edits = [
         WordSwapMaskedLM(method="bae", max_candidates=50, min_confidence=5e-4, **given),
         WordInsertionMaskedLM(max_candidates=50, min_confidence=0.0, **given),
-        WordMergeMaskedLM(max_candidates=50, min_confidence=5e-3, **given),
     ]
     constraints = [RepeatModification(), StopwordModification(), _around(WIDE)]
     return Attack(UntargetedClassification(victim), constraints, CompositeTransformation(edits), GreedySearch())
