@@ -188,7 +188,7 @@ def _shared(found: Found) -> Iterator[tuple[str, Any]]:
             yield from ((f"libraries.{library}", version) for library, version in static[name].items())
         elif name in static:
             yield name, static[name]
-    if found.entry["kind"] == "train":
+    if found.entry["kind"] == "train" and "train" in static:  # a finished checkpoint has no precision of training
         yield f"precision of {found.entry['variant']}", static["train"]["precision"]
 
 

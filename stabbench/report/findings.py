@@ -79,8 +79,12 @@ def findings(rows: Sequence[Row], variants: Sequence[str]) -> list[Finding]:
         if row.compression == DENSE and row.variant in variants and m.metric not in LEFT_OUT and m.status != "error":
             places = table.setdefault((row.probe, m.metric), {})
             places.setdefault(repr(sorted(m.at.items())), (m.at, {}))[1][row.variant] = m
+    # A probe that tells whole numbers is told by them; its places stand in its own section.
+    whole = {probe for (probe, _), places in table.items() if any(not at for at, _ in places.values())}
     found = []
     for (probe, metric), places in table.items():
+        if probe in whole and all(at for at, _ in places.values()):
+            continue
         found += [
             Finding(GROUPS.get(probe, probe), _words(metric, at), metric, at, values)
             for at, values in _shown(list(places.values()))
