@@ -142,3 +142,10 @@ def test_the_text_of_a_stage_reads_back(options: dict[str, object]) -> None:
     assert parse_stage(text) == ("some-name", options)
     assert stages(f"{text}+other(x=1e+3)+{text}") == (text, "other(x=1e+3)", text)
     assert stages([text, "other"]) == (text, "other")
+
+
+def test_what_an_early_stage_took_away_no_later_one_gives_back() -> None:
+    ((place, why),) = chain_problems(["low-rank", "prune-magnitude", "distill"])
+
+    assert place == 2
+    assert "'low-rank' leaves none" in why
