@@ -21,7 +21,7 @@ ROWS = [
     ["training"],
     ["compression", "probes"],
     ["execution", "runner", "auditing", "search"],
-    ["cli_audit", "cli_bench", "cli_diagnosis", "cli_gate", "cli_runs", "cli_training", "cli", "pytest_plugin"],
+    ["cli_audit", "cli_diagnosis", "cli_gate", "cli_bench", "cli_runs", "cli_training", "cli", "pytest_plugin"],
 ]
 PLACE = {name: (row, column) for row, names in enumerate(ROWS) for column, name in enumerate(names)}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+from bisect import bisect_right
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def fifo(arrivals: list[float], service: float, places: int | None = None) -> li
     free, answered = 0.0, []
     begun: list[float] = []
     for at in arrivals:
-        waiting = sum(start > at for start in begun)
+        waiting = len(begun) - bisect_right(begun, at)  # starts are in order
         if places is not None and waiting >= places:
             answered.append(None)
             continue

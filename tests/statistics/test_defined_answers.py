@@ -122,6 +122,7 @@ INPUT = {
     "spread.log_sd_ratio": PAIRS,
     "spread.seeds_to_settle": [(x,) for x in (*NUMBERS, None, 800.0)],
     "spread.spread_permutation": [(a, b) for a, b in PAIRS if math.comb(len(a) + len(b), len(a)) <= 20_000],
+    "two_samples.welch_t": PAIRS,
 }
 NO_INTERVAL = {"seeds.excess_variance"}
 """Their method has no interval, which needs no reason."""

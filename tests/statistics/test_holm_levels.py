@@ -1,13 +1,14 @@
 """Holm's levels decide as statsmodels does, and stay at the failing level afterwards."""
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from stabbench.statistics.multiplicity import holm_levels
 
 
+@settings(max_examples=40)  # statsmodels takes a tenth of a second for one
 @given(st.lists(st.floats(1e-6, 1, exclude_max=True), min_size=1, max_size=6, unique=True))
 def test_decisions_are_those_of_holm(p_values) -> None:
     levels = holm_levels(p_values)
