@@ -30,20 +30,27 @@ def welch_t(candidate: Sequence[float], reference: Sequence[float], level: float
     lost = sum(not math.isfinite(value) for value in (*candidate, *reference))
     if lost:
         return Estimate(None, None, None, level, n, name, reason=f"{lost} of {n} values not finite, so no mean exists")
-    means = [math.fsum(sample) / len(sample) for sample in (candidate, reference)]
-    value = means[0] - means[1]
+    # In units of about the largest value, so that no square overflows or vanishes; a power of two, so that none rounds.
+    scale = math.ldexp(1.0, math.frexp(max(abs(x) for x in (*candidate, *reference)))[1] - 1)
+    samples = [[x / scale for x in sample] for sample in (candidate, reference)]
+    means = [math.fsum(sample) / len(sample) for sample in samples]
+    value = (means[0] - means[1]) * scale
+    if not math.isfinite(value):
+        return Estimate(None, None, None, level, n, name, reason="the difference is beyond the largest number")
     if min(sizes) < 2:
         return Estimate(value, None, None, level, n, name, reason="one unit has no spread, so there is no interval")
     errors = [
         math.fsum((x - mean) ** 2 for x in sample) / (len(sample) - 1) / len(sample)
-        for sample, mean in zip((candidate, reference), means, strict=True)
+        for sample, mean in zip(samples, means, strict=True)
     ]
     error = math.sqrt(math.fsum(errors))
-    if error <= ROUNDING * max(abs(x) for x in (*candidate, *reference, 1e-300)):
+    if error <= ROUNDING:
         return Estimate(value, None, None, level, n, name, reason="neither sample varies, so there is no interval")
     from scipy.special import stdtr, stdtrit
 
     freedom = error**4 / math.fsum(e**2 / (size - 1) for e, size in zip(errors, sizes, strict=True))
-    half = float(stdtrit(freedom, 0.5 + level / 2)) * error
-    p = 2 * float(stdtr(freedom, -abs(value) / error))
+    half = float(stdtrit(freedom, 0.5 + level / 2)) * error * scale
+    if not math.isfinite(half):
+        return Estimate(value, None, None, level, n, name, reason="the interval is beyond the largest number")
+    p = 2 * float(stdtr(freedom, -abs(means[0] - means[1]) / error))
     return Estimate(value, value - half, value + half, level, n, name, p=min(p, 1.0))
