@@ -21,7 +21,7 @@ def efficiency(source: Source) -> Section | None:
     metrics = source.metrics()
     tables = []
     if "compression.size" in metrics:
-        tables.append(_behaviour(source))
+        tables += [_behaviour(source), *_further(source)]
     drawings = []
     if "latency.p50" in metrics:
         tables.append(_latency(source))
@@ -72,6 +72,42 @@ def _behaviour(source: Source) -> Table:
         "other texts share the batch."
     )
     return Table("Compressed models against the models they were made from", head, rows, note)
+
+
+def _further(source: Source) -> list[Table]:
+    """Return what else compression does to answers; nothing where a run of an older probe has none of it."""
+    metrics = (
+        ("compression.positive_flips", "wrong → right"),
+        ("compression.seed_churn", "flips over a seed's"),
+        ("compression.ece_change", "ECE added"),
+        ("compression.padding_flip_rate", "flips by padding"),
+        ("compression.nondeterminism", "change when asked again"),
+        ("compression.uncovered_texts", "texts cut otherwise"),
+    )
+    if not any(name in source.metrics() for name, _ in metrics):
+        return []
+    rows = []
+    for compression in (name for name in source.compressions if name != DENSE):
+        for variant in source.variants:
+            fine = set(successful(source, variant))
+            values = [
+                {s: x for s, x in source.by_seed(m, variant, compression).items() if s in fine} for m, _ in metrics
+            ]
+            limits = _flip_limits(source, variant, compression, fine)
+            rows.append([Cell(f"{variant}, {compression}", None, False), limits, *(group_cell(v) for v in values)])
+    head = ["subject", "flips, Wilson 95 %", *(name for _, name in metrics)]
+    note = (
+        "Runs that did not fail. Wilson: the widest limits of any seed, over its texts. Flips over a seed's: answers "
+        "that compression flips over those on which two uncompressed seeds differ; below 1, training again moves more. "
+        "ECE added: calibration error after less before, 15 bins."
+    )
+    return [Table("What else compression does to answers", head, rows, note)]
+
+
+def _flip_limits(source: Source, variant: str, compression: str, seeds: set[str]) -> Cell:
+    ends = [source.by_seed(f"compression.flip_rate_{end}", variant, compression) for end in ("low", "high")]
+    low, high = ([x for seed, x in end.items() if seed in seeds] for end in ends)
+    return Cell(f"{min(low):.1%} to {max(high):.1%}", max(high)) if low and high else Cell("–", None)
 
 
 def _first(source: Source, metric: str, variant: str, compression: str) -> float | None:
