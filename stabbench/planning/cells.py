@@ -17,6 +17,7 @@ from stabbench.suite.compressions import parse_stage
 from stabbench.suite.fingerprint import data_fingerprint
 from stabbench.suite.load import LoadedSuite
 from stabbench.suite.option_files import stored_option
+from stabbench.suite.schema import Model
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,8 @@ def _probe_cell(
     }
     if lacking := _lacking(probe, traits["uses"]):
         static["lacking"] = lacking
+    if folder := probe.options.get("masked_lm"):
+        static["masked_lm"] = model_fingerprint(Model(name=folder), study.loaded.path.parent)
     traits_of_stages = [registry.card("compression", stage.name).traits for stage in stages]
     if any(stage["instruction_set"] for stage in traits_of_stages):
         static["instruction_set"] = list(instruction_set())

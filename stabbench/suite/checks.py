@@ -60,7 +60,7 @@ def suite_warnings(suite: Suite, document: Document) -> Iterator[Problem]:
         )
     elif len(seed_labels(suite)) < 3:
         yield document.problem(["seeds"], "fewer than 3 seeds: claims about robustness will be 'not comparable'")
-    if len(suite.variants) == 1:
+    if len(suite.variants) == 1 and not suite.compressions:
         yield document.problem(["variants"], "one variant: nothing is compared, only measured")
     for name, variant in suite.variants.items():
         train = _merged(suite, expanded(variant).train)

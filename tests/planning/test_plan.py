@@ -117,6 +117,31 @@ def test_the_key_of_an_augmented_training_holds_the_versions_of_its_noise(tmp_pa
     assert "uses" not in cell["train/baseline/0"].static
 
 
+def test_the_key_of_an_attack_holds_what_its_masked_language_model_is(tmp_path: Path) -> None:
+    folder = tmp_path / "masked"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    change = ("accuracy: {}, ", f"accuracy: {{}}, attack: {{recipes: [deepwordbug], masked_lm: {folder}}}, ")
+    before = planned(tmp_path, change)["attack/baseline/0/dense"]
+
+    (folder / "config.json").write_text('{"other": 1}')
+    after = planned(tmp_path, change)["attack/baseline/0/dense"]
+
+    assert key(before) != key(after)
+    assert "masked_lm" not in planned(tmp_path)["noise/baseline/0/dense"].static
+
+
+def test_one_variant_is_compared_with_its_compressed_self_and_needs_no_warning(tmp_path: Path) -> None:
+    alone = SUITE.replace("  stabilized: {stabilizers: [{clip_grad_norm: {max_norm: 1.0}}]}\n", "")
+    (tmp_path / "c.yaml").write_text(alone)
+    (tmp_path / "d.yaml").write_text(alone.replace("compressions: [int8-dynamic]\n", ""))
+
+    told = {name: str(load_suite(str(tmp_path / f"{name}.yaml")).warnings) for name in ("c", "d")}
+
+    assert "nothing is compared" not in told["c"]
+    assert "nothing is compared" in told["d"]
+
+
 def test_every_cell_of_a_suite_has_its_own_key(tmp_path: Path) -> None:
     found = planned(tmp_path).values()
     weights = {cell.id: cell.id for cell in found if cell.kind == "train"}
