@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -59,8 +59,10 @@ class MatchedDropout:
     def hash(self) -> str:
         """Sha256 of the masks of the first forward of the first step.
 
-        Of an ``nn.Dropout`` the zeros that it really made are hashed; inside a fused attention kernel masks cannot be
-        seen, so the state in which it leaves the random generator is, which fixes where it began and how much it drew.
+        Of an ``nn.Dropout`` the zeros that it really made are hashed, and where its input was 0 already, as bf16 gives
+        now and then, those that the same draw makes of ones: the values of two models differ, their masks must not.
+        Inside a fused attention kernel masks cannot be seen, so the state in which it leaves the random generator is,
+        which fixes where it began and how much it drew.
         """
         return str(self._digest.hexdigest())
 
@@ -103,11 +105,22 @@ class MatchedDropout:
                 return
             self._digest.update(path.encode())
             if _is_dropout(module):
-                self._digest.update(_mask(inputs[0], output).cpu().numpy().tobytes())
+                hidden = inputs[0] == 0
+                mask = (output == 0) & ~hidden
+                if bool(hidden.any()):
+                    mask |= hidden & self._drawn(inputs[0], module, path)
+                self._digest.update(mask.cpu().numpy().tobytes())
             else:
                 self._digest.update(torch.get_rng_state().numpy().tobytes())
 
         return record
+
+    def _drawn(self, like: Tensor, module: nn.Dropout, path: str) -> Tensor:
+        """Return the mask that the module draws at this place, of ones; the random state is left as it was."""
+        device = like.device
+        with torch.random.fork_rng([] if device.type == "cpu" else [device], device_type=device.type):
+            _seed(derive(self._seed, *self._place, path))
+            return nn.functional.dropout(torch.ones_like(like), module.p) == 0
 
 
 def _seed(seed: int) -> None:
@@ -122,11 +135,7 @@ def _seed(seed: int) -> None:
         torch.default_generator.manual_seed(seed)
 
 
-def _mask(before: Tensor, after: Tensor) -> Tensor:
-    return (after == 0) & (before != 0)
-
-
-def _is_dropout(module: nn.Module) -> bool:
+def _is_dropout(module: nn.Module) -> TypeGuard[nn.Dropout]:
     return isinstance(module, nn.Dropout) and module.p > 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -162,6 +162,24 @@ def test_without_inclusion_an_inserted_dropout_would_shift_the_masks(model: nn.M
     adapted(model)
 
     assert not torch.equal(model(input_ids=IDS).logits, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_hash_is_of_the_masks_also_where_a_model_gives_zeros_of_its_own(dtype: torch.dtype) -> None:
+    def hashed(zeros: Sequence[int], p: float = 0.5) -> tuple[str, list[float]]:
+        model = nn.Sequential(nn.Dropout(p), nn.Dropout(p))
+        dropout = MatchedDropout(model, TrialSeeds(0, 0))
+        dropout.enter(0, 0, 0, 0)
+        values = torch.full((8, 16), 0.25, dtype=dtype)
+        values.view(-1)[list(zeros)] = 0
+        model(values)
+        after = torch.rand(3).tolist()
+        dropout.remove()
+        return dropout.hash, after
+
+    # The first module's zeros hide places of the second's mask.
+    assert hashed([]) == hashed([3]) == hashed([7, 60, 100])
+    assert hashed([3])[0] != hashed([3], p=0.4)[0]
 
 
 def test_inserted_dropout_is_not_in_the_hash_and_its_hooks_are_removed(model: nn.Module, tiny_model: Path) -> None:
