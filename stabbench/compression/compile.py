@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import copy
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 from typing import ClassVar
 
 import torch
@@ -12,6 +17,7 @@ from torch import Tensor
 
 from stabbench.compression._artifact import companions, load_model, save_model
 from stabbench.compression.base import Compressor, Material, torch_model
+from stabbench.errors import ConfigurationError
 from stabbench.models.batch import Batch
 from stabbench.models.subject import Subject
 
@@ -42,15 +48,35 @@ class Compile(Compressor):
         save_model(copy.deepcopy(torch_model(subject, "compile")), subject, folder)
 
     def load(self, folder: Path) -> Subject:
-        """Return a subject whose kernels are built when it first scores."""
+        """Return a subject whose kernels are built when it first scores.
+
+        Raises:
+            ConfigurationError: there is no C++ compiler here.
+        """
+        if compiler() is None:
+            raise ConfigurationError(["compile needs a C++ compiler where it runs: install g++, or set CXX"])
         model = load_model(folder).model
         assert model is not None
-        compiled = torch.compile(model, dynamic=True, options={"freezing": True})
+        with _old_parts():
+            compiled = torch.compile(model, dynamic=True, options={"freezing": True})
         tokenizer, classes, longest = companions(folder)
 
         def score(batch: Batch) -> Tensor:
-            with torch.no_grad():
+            with torch.no_grad(), _old_parts():
                 logits: Tensor = compiled(**batch.inputs()).logits
             return logits.float()
 
         return Subject(tokenizer, score, classes, longest, None, folder)
+
+
+def compiler() -> str | None:
+    """Return the C++ compiler that kernels would be built with, or None."""
+    return next((found for name in (os.environ.get("CXX"), "g++", "clang++") if name and (found := which(name))), None)
+
+
+@contextmanager
+def _old_parts() -> Iterator[None]:
+    """Inductor imports parts of torch that torch itself declares old; nobody here can mend that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield

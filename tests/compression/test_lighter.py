@@ -14,6 +14,7 @@ from transformers import AutoModelForSequenceClassification
 
 from stabbench.compression.base import Material, compress, load_compressed
 from stabbench.compression.bf16 import Bf16
+from stabbench.compression.compile import compiler
 from stabbench.compression.drop_layers import DropLayers, chosen
 from stabbench.compression.onnx import Onnx
 from stabbench.compression.ort_int8_static import OrtInt8Static
@@ -157,6 +158,7 @@ def test_kept_layers_are_kept_bit_by_bit_and_any_library_loads_them(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
 def test_compiled_kernels_give_the_models_logits(dense: Subject, tmp_path: Path) -> None:
     compress("compile", dense, Material(), tmp_path)
     found = load_compressed("compile", tmp_path, dense)

@@ -13,6 +13,7 @@ import torch
 
 from stabbench import registry
 from stabbench.compression.base import Compressor, Material, compress, load_compressed, missing_packages
+from stabbench.compression.compile import compiler
 from stabbench.data.example import Example
 from stabbench.models.loading import load_pretrained, load_subject, save_subject, state_hash
 from stabbench.models.subject import Subject
@@ -24,6 +25,8 @@ def _named(name: str) -> object:
     if missing := missing_packages(name):
         reason = f"needs {' and '.join(missing)}: pip install {' '.join(missing)}"
         return pytest.param(name, marks=pytest.mark.skip(reason=reason))
+    if name == "compile" and compiler() is None:
+        return pytest.param(name, marks=pytest.mark.skip(reason="no C++ compiler"))
     return pytest.param(name, marks=pytest.mark.slow) if registry.load("compression", name).slow else name
 
 
