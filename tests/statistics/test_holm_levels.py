@@ -8,7 +8,7 @@ from statsmodels.stats.multitest import multipletests
 from stabbench.statistics.multiplicity import holm_levels
 
 
-@settings(max_examples=40)  # statsmodels takes a tenth of a second for one
+@settings(max_examples=15)  # statsmodels takes a tenth of a second for one
 @given(st.lists(st.floats(1e-6, 1, exclude_max=True), min_size=1, max_size=6, unique=True))
 def test_decisions_are_those_of_holm(p_values) -> None:
     levels = holm_levels(p_values)
