@@ -1,6 +1,6 @@
 """Do the latency claims and `stabbench bench --against` decide rightly? Counted on real timings, on this machine.
 
-    python suites/bench_latency_goals.py claims --runs 100 --out reports/latency    # about 4 hours on 2 cores, alone
+    python suites/bench_latency_goals.py claims --runs 100 --out reports/latency    # hours, alone on the machine
     python suites/bench_latency_goals.py claims --runs 20 --neighbour --out reports/latency-busy
     python suites/bench_latency_goals.py bench RUN --runs 10 --out reports/bench
 

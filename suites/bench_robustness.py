@@ -1,6 +1,6 @@
 """How fast are our attacks? The same recipe on the same sentences, against textattack's own model wrapper.
 
-    python suites/bench_robustness.py --out reports/robustness          # about 15 minutes, alone on the machine
+    python suites/bench_robustness.py --out reports/robustness          # alone on the machine; not timed yet
     python suites/bench_robustness.py --sentences 50 --only deepwordbug # the sample of issue 5; textattack is slow
 
 The victim is `builtin:minilm-l6` with a linear classifier on its frozen, pooled output (fitted on 400 sentences of
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 SENTENCES: dict[str, int] = {"deepwordbug": 24, "pwws": 8, "textfooler-offline": 12}
-"""Recipe → sentences at defaults, so that all end within a quarter of an hour."""
+"""Recipe → sentences at defaults: fewer where a recipe asks more."""
 LOCK_STEP, TOGETHER = "lock-step", 16
 BUDGET, SEED, FITTED, MAX_LENGTH = 300, 0, 400, 512
 Found = list[tuple[Any, int]]

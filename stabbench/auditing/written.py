@@ -16,7 +16,7 @@ from stabbench.errors import ConfigurationError, unknown_name
 
 ATTACKED = 100
 BUDGET = 100
-"""Queries per text and attack: a 6-layer model meets every offline attack in about six minutes of one core."""
+"""Queries per text and attack: a 6-layer model met every offline attack on 100 SST-2 texts in 8 minutes of a core."""
 SENTIMENT = ("behavior", "replay", "swaps")
 """Probes with texts of their own, about sentiment: they must know which labels are negative and positive."""
 DEFAULT = ("accuracy", "noise", "attack", *SENTIMENT)

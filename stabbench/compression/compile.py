@@ -36,7 +36,7 @@ class Compile(Compressor):
     paper: ClassVar[str] = "Ansel et al. 2024, PyTorch 2, ASPLOS, doi:10.1145/3620665.3640366"
     equation: ClassVar[str] = "f_compiled(x) = f(x) up to the rounding of fused kernels"
     changes: ClassVar[str] = "Kernels are fused and built for this processor; the weights are the same float32 numbers."
-    cost: ClassVar[str] = "The first call builds the kernels with a C++ compiler, half a minute for six layers."
+    cost: ClassVar[str] = "The first call builds the kernels with a C++ compiler, up to a minute or more."
     departures: ClassVar[str] = "none: torch.compile with dynamic shapes; Inductor's weight freezing is on."
     pitfalls: ClassVar[str] = """
         Needs a C++ compiler where it runs. A process pays for building at its first call; latency's warm rounds do not

@@ -36,7 +36,7 @@ class TorchaoInt8(Compressor):
         y_t = s_t s_w,i q(x_t) · q(w_i) + b_i, q symmetric to int8, s_t = max |x_t| / 127 of token t alone
     """
     changes: ClassVar[str] = "Linear maps compute in int8; embeddings and layer norms stay in float32."
-    cost: ClassVar[str] = "No training and no calibration; compiling takes half a minute at the first call."
+    cost: ClassVar[str] = "No training and no calibration; the first call compiles, up to a minute or more."
     departures: ClassVar[str] = "none: the library's quantize_ with its default configuration."
     pitfalls: ClassVar[str] = """
         Not smaller on disk here. Without `compiled` it is slower than float32 at batch 1. Answers depend little on the

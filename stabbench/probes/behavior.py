@@ -51,9 +51,10 @@ class Behavior(Probe):
     changes: ClassVar[str] = "Nothing: it reads files of texts, and no example of the task."
     cost: ClassVar[str] = "One pass over the distinct texts of the chosen cases: 78 for the default set."
     departures: ClassVar[str] = """
-        positive_prob is the probability of the positive classes, where CheckList's code takes that minus the negative
-        one's. A model without a neutral class is not asked for neutral answers. As in CheckList, a confidence
-        that has no room to go the wrong way by τ does not count, nor does a change of a text that is answered neutral.
+        positive_prob is the probability of the positive classes; CheckList's own code is said to take that minus the
+        negative one's, which was not checked. A model without a neutral class is not asked for neutral answers. A
+        confidence that has no room to go the wrong way by τ does not count, nor does a change of a text that is
+        answered neutral: the second rule is ours.
     """
     pitfalls: ClassVar[str] = """
         A model that always gives one answer passes every invariance test: read it beside majority_share. A failure

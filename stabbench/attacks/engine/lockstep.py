@@ -106,7 +106,7 @@ def _answer(lanes: list[_Lane]) -> None:
         asking = [lane for lane in lanes if lane.batch == batch]
         try:
             found = batch([item for lane in asking for item in lane.items])
-        # One search's bad item is that search's error alone: every request is tried by itself.
+        # Whatever it is: each request is asked again by itself, and what fails alone too is raised in its own search.
         except Exception:
             for lane in asking:
                 lane.answer = _alone(batch, lane.items)
