@@ -11,7 +11,7 @@ from pathlib import Path
 from stabbench.registry import KINDS, PACKAGE, shipped, source_hash
 from stabbench.store.environment import version
 
-ENGINE = 3
+ENGINE = 4
 """Raised whenever the same suite would train to other weights, or be measured otherwise by code outside plug-ins."""
 
 TRAINING_LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers")

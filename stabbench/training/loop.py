@@ -240,10 +240,10 @@ class Loop:
 
     def _accumulate(self, loss: Loss, batch: Batch, place: tuple[int, int, int], scale: float) -> Objective:
         def forward(batch: Batch, draw: int = 0) -> Tensor:
-            self.dropout.enter(*place, draw)
             for stabilizer in self.stabilizers:
                 stabilizer.on_forward(batch, Place(*place, draw))
-            logits: Tensor = self.model(**batch.inputs()).logits
+            with self.dropout.drawing(*place, draw):
+                logits: Tensor = self.model(**batch.inputs()).logits
             return logits.float()
 
         # Around the loss, not the forward: passes of one objective then share the weights' casts to bf16.

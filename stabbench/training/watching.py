@@ -49,8 +49,8 @@ class Watching:
 
     def _gradient(self, step: int, batch: Batch, draw: int) -> list[Tensor]:
         def forward(batch: Batch, draw: int = draw) -> Tensor:
-            self.dropout.enter(step, WATCHED, 0, draw)
-            logits: Tensor = self.model(**batch.inputs()).logits
+            with self.dropout.drawing(step, WATCHED, 0, draw):
+                logits: Tensor = self.model(**batch.inputs()).logits
             return logits.float()
 
         device = self.parameters[0].device

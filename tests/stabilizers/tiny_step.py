@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,10 @@ class TinyStep:
 
         def run(batch: Batch, draw: int = 0) -> Tensor:
             here = place._replace(draw=draw)
-            if dropout is not None:
-                dropout.enter(*here)
             stabilizer.on_forward(batch, here)
             self.running = True
-            logits: Tensor = self.model(**batch.inputs()).logits
+            with dropout.drawing(*here) if dropout is not None else nullcontext():
+                logits: Tensor = self.model(**batch.inputs()).logits
             self.running = False
             return logits
 

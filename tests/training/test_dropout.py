@@ -26,8 +26,8 @@ def forward(model: nn.Module) -> Callable[..., Tensor]:
     dropout = MatchedDropout(model, TrialSeeds(0, 0))
 
     def run(step: int = 0, micro: int = 0, backward: int = 0, draw: int = 0) -> Tensor:
-        dropout.enter(step, micro, backward, draw)
-        logits: Tensor = model(input_ids=IDS).logits
+        with dropout.drawing(step, micro, backward, draw):
+            logits: Tensor = model(input_ids=IDS).logits
         return logits.detach()
 
     return run
@@ -77,9 +77,8 @@ def test_attention_dropout_is_matched_too(model: nn.Module, forward: Callable[..
 
 def test_two_places_in_the_model_have_different_masks() -> None:
     pair = nn.ModuleList([nn.Dropout(0.5), nn.Dropout(0.5)])
-    MatchedDropout(pair, TrialSeeds(0, 0)).enter(0, 0, 0, 0)
-
-    first, second = (module(torch.ones(200)) for module in pair)
+    with MatchedDropout(pair, TrialSeeds(0, 0)).drawing(0, 0, 0, 0):
+        first, second = (module(torch.ones(200)) for module in pair)
 
     assert not torch.equal(first, second)
 
@@ -91,8 +90,8 @@ def test_the_hash_sees_the_masks_really_applied(tiny_model: Path) -> None:
         if p is not None:
             model.dropout.p = p
         for step in [step for step in range(steps) for _ in range(passes)]:
-            dropout.enter(step, 0, 0, 0)
-            model(input_ids=IDS)
+            with dropout.drawing(step, 0, 0, 0):
+                model(input_ids=IDS)
         return dropout.hash
 
     assert hashed() == hashed()
@@ -105,12 +104,14 @@ def test_the_hash_sees_the_masks_really_applied(tiny_model: Path) -> None:
 def test_evaluation_draws_nothing_and_removal_leaves_no_hook(model: nn.Module) -> None:
     dropout = MatchedDropout(model, TrialSeeds(0, 0))
     model.eval()
-    state = torch.get_rng_state()
+    plain, nothing = model(input_ids=IDS).logits, dropout.hash
 
-    model(input_ids=IDS)
+    with dropout.drawing(0, 0, 0, 0):
+        matched = model(input_ids=IDS).logits
     dropout.remove()
 
-    assert torch.equal(state, torch.get_rng_state())
+    assert torch.equal(matched, plain)
+    assert dropout.hash == nothing
     assert not [m for m in model.modules() if m._forward_hooks or m._forward_pre_hooks]
 
 
@@ -137,15 +138,16 @@ def adapted(model: nn.Module) -> Adapted:
 
 def test_dropout_that_a_stabilizer_inserted_is_matched_and_shifts_no_mask_of_the_model(model: nn.Module) -> None:
     dropout = MatchedDropout(model, TrialSeeds(0, 0))
-    expected = model(input_ids=IDS).logits
+    with dropout.drawing(0, 0, 0, 0):
+        expected = model(input_ids=IDS).logits
 
     wrapper = adapted(model)
     dropout.include(model)
     found = []
     for step in (0, 0, 1):
-        dropout.enter(step, 0, 0, 0)
         torch.rand(step + 3)
-        found.append(model(input_ids=IDS).logits)
+        with dropout.drawing(step, 0, 0, 0):
+            found.append(model(input_ids=IDS).logits)
 
     assert torch.equal(found[0], expected)
     assert torch.equal(found[1], expected)
@@ -156,42 +158,92 @@ def test_dropout_that_a_stabilizer_inserted_is_matched_and_shifts_no_mask_of_the
 
 def test_without_inclusion_an_inserted_dropout_would_shift_the_masks(model: nn.Module) -> None:
     """Shows that the test above sees what it claims to."""
-    MatchedDropout(model, TrialSeeds(0, 0))
-    expected = model(input_ids=IDS).logits
+    dropout = MatchedDropout(model, TrialSeeds(0, 0))
+    with dropout.drawing(0, 0, 0, 0):
+        expected = model(input_ids=IDS).logits
 
     adapted(model)
 
-    assert not torch.equal(model(input_ids=IDS).logits, expected)
+    with dropout.drawing(0, 0, 0, 0):
+        assert not torch.equal(model(input_ids=IDS).logits, expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_hash_is_of_the_masks_also_where_a_model_gives_zeros_of_its_own(dtype: torch.dtype) -> None:
-    def hashed(zeros: Sequence[int], p: float = 0.5) -> tuple[str, list[float]]:
+    def hashed(zeros: Sequence[int], p: float = 0.5) -> str:
         model = nn.Sequential(nn.Dropout(p), nn.Dropout(p))
         dropout = MatchedDropout(model, TrialSeeds(0, 0))
-        dropout.enter(0, 0, 0, 0)
         values = torch.full((8, 16), 0.25, dtype=dtype)
         values.view(-1)[list(zeros)] = 0
-        model(values)
-        after = torch.rand(3).tolist()
-        dropout.remove()
-        return dropout.hash, after
+        with dropout.drawing(0, 0, 0, 0):
+            model(values)
+        return dropout.hash
 
-    # The first module's zeros hide places of the second's mask.
     assert hashed([]) == hashed([3]) == hashed([7, 60, 100])
-    assert hashed([3])[0] != hashed([3], p=0.4)[0]
+    assert hashed([3]) != hashed([3], p=0.4)
 
 
 def test_inserted_dropout_is_not_in_the_hash_and_its_hooks_are_removed(model: nn.Module, tiny_model: Path) -> None:
     reference, _ = load_pretrained(tiny_model, ("no", "yes"), TrialSeeds(0, 0))
     plain = MatchedDropout(reference, TrialSeeds(0, 0))
-    reference(input_ids=IDS)
+    with plain.drawing(0, 0, 0, 0):
+        reference(input_ids=IDS)
     dropout = MatchedDropout(model, TrialSeeds(0, 0))
     adapted(model)
     dropout.include(model)
 
-    model(input_ids=IDS)
+    with dropout.drawing(0, 0, 0, 0):
+        model(input_ids=IDS)
     dropout.remove()
 
     assert dropout.hash == plain.hash
     assert not [m for m in model.modules() if m._forward_hooks or m._forward_pre_hooks]
+
+
+class Functional(nn.Module):
+    """A module that calls dropout as a function, in place, and owns nothing that says so."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(x.clone(), 0.3, self.training, True)
+
+
+def test_dropout_called_as_a_function_is_matched_and_every_call_has_a_mask_of_its_own() -> None:
+    model = nn.Sequential(Functional(), Functional())
+    dropout = MatchedDropout(model, TrialSeeds(0, 0))
+    found = []
+    for _ in range(2):
+        torch.rand(5)
+        with dropout.drawing(0, 0, 0, 0):
+            found.append([layer(torch.ones(300)) for layer in model])
+
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert not torch.equal(*found[0])
+    assert dropout.hash != MatchedDropout(model, TrialSeeds(0, 0)).hash
+
+
+def test_both_ways_of_computing_attention_draw_the_same_number_of_masks(tiny_model: Path) -> None:
+    """Eager attention calls ``nn.Dropout``, the other hands its p to a kernel: neither may escape."""
+    for implementation in ("eager", "sdpa"):
+        model, _ = load_pretrained(tiny_model, ("no", "yes"), TrialSeeds(0, 0))
+        model.set_attn_implementation(implementation)
+        dropout = MatchedDropout(model, TrialSeeds(0, 0))
+        found = []
+        for _ in range(2):
+            torch.rand(3)
+            with dropout.drawing(0, 0, 0, 0):
+                found.append(model(input_ids=IDS).logits)
+        assert torch.equal(*found), implementation
+
+
+@pytest.mark.parametrize("options", [{"is_causal": True}, {"enable_gqa": True}])
+def test_attention_of_other_forms_is_left_to_the_kernel_and_matched_by_its_seed(options: dict[str, bool]) -> None:
+    query = torch.randn(1, 2, 5, 4)
+    dropout = MatchedDropout(nn.Identity(), TrialSeeds(0, 0))
+    found = []
+    for _ in range(2):
+        torch.rand(3)
+        with dropout.drawing(0, 0, 0, 0):
+            found.append(
+                nn.functional.scaled_dot_product_attention(query, query, query, dropout_p=0.5, **options)  # type: ignore[arg-type]
+            )
+    assert torch.equal(*found)
