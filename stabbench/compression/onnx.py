@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from stabbench.compression._artifact import companions, save_companions
-from stabbench.compression._onnx import GRAPH, export_checked, session_logits
-from stabbench.compression.base import Compressor, Material, torch_model
+from stabbench.compression._deployed import GRAPH
+from stabbench.compression._onnx import export_checked, session_logits
+from stabbench.compression.base import Compressor, Material, Runtime, torch_model
 from stabbench.models.subject import Subject
 
 
@@ -21,6 +22,7 @@ class Onnx(Compressor):
 
     version: ClassVar[int] = 1
     instruction_set: ClassVar[bool] = True
+    runtime: ClassVar[Runtime] = "onnxruntime"
     smaller: ClassVar[bool] = False
     paper: ClassVar[str] = "ONNX Runtime (documentation); the graph is that of torch.onnx, opset 17"
     equation: ClassVar[str] = "f_onnx(x) = f(x) up to rounding: max |Δlogit| < 1e-3 is checked when it is made"

@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from stabbench.compression._artifact import companions, save_companions
-from stabbench.compression._onnx import GRAPH, export_checked, inferred, root_logger_untouched, session_logits
-from stabbench.compression.base import Compressor, Material, torch_model
+from stabbench.compression._deployed import GRAPH
+from stabbench.compression._onnx import export_checked, inferred, root_logger_untouched, session_logits
+from stabbench.compression.base import Compressor, Material, Runtime, torch_model
 from stabbench.models.subject import Subject
 from stabbench.store.environment import processor_flags
 
@@ -24,6 +25,7 @@ class OrtInt8(Compressor):
 
     version: ClassVar[int] = 1
     instruction_set: ClassVar[bool] = True
+    runtime: ClassVar[Runtime] = "onnxruntime"
     paper: ClassVar[str] = "ONNX Runtime, Quantize ONNX Models (documentation); Jacob et al. 2018, arXiv:1712.05877"
     equation: ClassVar[str] = """
         y = s_x s_w,i (q(x) − z_x) · q(w_i) + b_i with weights q(w_i) in [−128, 127] ([−64, 64] without VNNI), and

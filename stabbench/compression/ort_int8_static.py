@@ -11,8 +11,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from stabbench.compression._artifact import companions, save_companions
-from stabbench.compression._onnx import GRAPH, export_checked, inferred, root_logger_untouched, session_logits
-from stabbench.compression.base import Compressor, Material, torch_model
+from stabbench.compression._deployed import GRAPH
+from stabbench.compression._onnx import export_checked, inferred, root_logger_untouched, session_logits
+from stabbench.compression.base import Compressor, Material, Runtime, torch_model
 from stabbench.data.example import Text
 from stabbench.errors import StabbenchError
 from stabbench.models.subject import Subject
@@ -28,6 +29,7 @@ class OrtInt8Static(Compressor):
 
     version: ClassVar[int] = 1
     instruction_set: ClassVar[bool] = True
+    runtime: ClassVar[Runtime] = "onnxruntime"
     calibrates: ClassVar[str] = "texts"
     paper: ClassVar[str] = "ONNX Runtime, Quantize ONNX Models (documentation); Jacob et al. 2018, arXiv:1712.05877"
     equation: ClassVar[str] = """
