@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stabbench.compression._deployed import onnxruntime_runner
+from stabbench.compression._first_token import first_token_only
 from stabbench.data.example import Text
 from stabbench.errors import StabbenchError
 from stabbench.models.batch import Batch
@@ -25,7 +26,7 @@ _PARITY_TEXTS: tuple[Text, ...] = (
 
 
 def export_checked(subject: Subject, model: nn.Module, path: Path, texts: Sequence[Text], who: str) -> None:
-    """Write the model's float32 graph, with free batch and length, and check it against torch.
+    """Write the model's float32 graph, with free batch and length, less what nobody reads, and check it against torch.
 
     The exporter is the one through TorchScript (``dynamo=False``): its graph quantises
     into the faster model of the two, by a measurement of MiniLM before this code was written; not repeated with it.
@@ -41,6 +42,7 @@ def export_checked(subject: Subject, model: nn.Module, path: Path, texts: Sequen
         StabbenchError: a logit differs by 1e-3 or more.
     """
     export(model, subject.encode(_PARITY_TEXTS), path)
+    first_token_only(path)
     check_parity(subject, session_logits(path), [*_PARITY_TEXTS, *texts[:6]], who)
 
 

@@ -27,7 +27,7 @@ class OrtInt8Static(Compressor):
     The artifact is ``model.onnx`` with pairs of quantise and dequantise nodes around every matrix product.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     instruction_set: ClassVar[bool] = True
     runtime: ClassVar[Runtime] = "onnxruntime"
     calibrates: ClassVar[str] = "texts"
@@ -36,7 +36,10 @@ class OrtInt8Static(Compressor):
         y = s_x s_w,i (q(x) − z_x) · q(w_i) + b_i with s_x and z_x fixed: minmax takes the extremes of x over the
         calibration texts, percentile leaves out the outermost 0.001 % of its histogram.
     """
-    changes: ClassVar[str] = "Matrix products are int8; embeddings and layer norms stay in float32."
+    changes: ClassVar[str] = """
+        Matrix products are int8; embeddings and layer norms stay in float32.
+        After the last attention only the first token's row is computed, where the head reads no other.
+    """
     cost: ClassVar[str] = "One forward pass of each calibration text, one at a time, unpadded; no training."
     departures: ClassVar[str] = "none: the library's quantize_static in QDQ form, MatMul and Gemm, per channel."
     pitfalls: ClassVar[str] = """

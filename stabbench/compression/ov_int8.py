@@ -32,7 +32,7 @@ class OvInt8(Compressor):
     The artifact is ``model.xml`` with ``model.bin``, made from the float32 ONNX graph, which must agree with torch.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     instruction_set: ClassVar[bool] = True
     runtime: ClassVar[Runtime] = "openvino"
     packages: ClassVar[tuple[str, ...]] = ("openvino", "nncf")
@@ -42,7 +42,10 @@ class OvInt8(Compressor):
         y = s_x s_w,i (q(x) − z_x) · q(w_i) + b_i with s_x and z_x fixed beforehand from statistics of x over the
         calibration texts; nncf.quantize with model_type TRANSFORMER
     """
-    changes: ClassVar[str] = "Matrix products and embedding tables are int8; the runtime is OpenVINO, not torch."
+    changes: ClassVar[str] = """
+        Matrix products and embedding tables are int8; the runtime is OpenVINO, not torch.
+        After the last attention only the first token's row is computed, where the head reads no other.
+    """
     cost: ClassVar[str] = "One forward pass of each calibration text, one at a time, unpadded; no training."
     departures: ClassVar[str] = "none: the library's post-training quantisation; the rest is asked for in float32."
     pitfalls: ClassVar[str] = """
