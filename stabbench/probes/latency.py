@@ -12,9 +12,9 @@ from pydantic import Field
 
 from stabbench.compression.base import DIVERGED, runtime_of
 from stabbench.probes._latency.contamination import CONTAMINATED, STOLEN, degraded
-from stabbench.probes._latency.own_processes import cores, run_cold, run_server
+from stabbench.probes._latency.own_processes import run_cold, run_server
 from stabbench.probes._latency.own_rows import COLD, SERVER, cold_rows, fact_rows, server_rows
-from stabbench.probes._latency.processes import run_processes
+from stabbench.probes._latency.processes import cores, run_processes
 from stabbench.probes._latency.protocol import ENVIRONMENT, Protocol, ServerPlan, Timed
 from stabbench.probes._latency.results import as_document, collect, place_of, rows, untimed, who
 from stabbench.probes.base import Context, Member, PanelProbe
@@ -71,9 +71,10 @@ class Latency(PanelProbe):
     """
     changes: ClassVar[str] = "Nothing: it reads models and texts."
     cost: ClassVar[str] = """
-        Per process the start of a Python with torch, then for every subject warmup + rounds_batched passes at each
-        large batch and warmup + 1.5 rounds_single at batch 1 and mixed. cold: a start of Python for every subject and
-        process. server: one more, and about eight loads of server_requests texts. Nothing else of a run may run.
+        Per process the start of a Python with torch (two start together, none runs beside a timed one), then for every
+        subject warmup + rounds_batched passes at each large batch and warmup + 1.5 rounds_single at batch 1 and mixed.
+        cold: a start of Python for every subject and process. server: one more, and about eight loads of
+        server_requests texts. Nothing else of a run may run.
     """
     departures: ClassVar[str] = """
         At {batch, length} texts are real, cut and padded to `length`. pytest-benchmark times and stores, it never
@@ -174,6 +175,7 @@ class Latency(PanelProbe):
             "instruction_set": list(instruction_set()),
             "environment": ENVIRONMENT,
             "garbage_collection": "off",
+            "started": "side by side up to a gate behind which one process at a time loads and is timed",
             "order": "Williams design over blocks and processes; load order reversed in every second process",
             "contaminated_above": CONTAMINATED,
             "stolen_above": STOLEN,
