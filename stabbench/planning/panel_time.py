@@ -11,12 +11,12 @@ from stabbench.records import DENSE
 from stabbench.suite.compressions import parse_stage, stages
 
 # MiniLM-L6 on one thread of two cores; other models scale all of it, which the store's history corrects.
-START = 6.0
-"""Seconds until a process has imported torch and pytest."""
+START = 3.5
+"""Seconds until a process of the rounds has imported torch and pytest: half of it, since two start together."""
 LOAD = 0.4
 """Seconds to load a subject there."""
 COLD_START, COLD_GRAPH = 6.0, 1.0
-"""Seconds of a process that loads one subject and answers some texts: with torch, and with a graph's runtime alone."""
+"""Seconds of a process of its own until its subject has answered some texts: with torch, and with a graph alone."""
 TOKEN = 0.0003
 """Seconds per token of a forward pass, padding included."""
 MIXED_TOKENS = 30
@@ -41,8 +41,8 @@ def panel_seconds(options: Mapping[str, Any], members: Sequence[str]) -> float:
         found += processes * sum(COLD_START if _needs_torch(label) else COLD_GRAPH for label in everybody)
     if "server" in scenarios:
         loads = math.fsum(1 / rate for rate in (1.0, *options["server_loads"], *SERVER_TRIES))
-        alone = START + LOAD + int(options["server_requests"]) * MIXED_TOKENS * TOKEN * loads
-        found += START + (processes * len(everybody)) * alone
+        alone = COLD_START + int(options["server_requests"]) * MIXED_TOKENS * TOKEN * loads
+        found += COLD_START + (processes * len(everybody)) * alone
     return found
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from stabbench import registry
 from stabbench.planning.cells import cells
-from stabbench.planning.estimate import FIRST_GUESS, estimate, first_guess
+from stabbench.planning.estimate import FIRST_GUESS, TRAINED_EPOCH, estimate, first_guess
 from stabbench.planning.panel_time import COLD_GRAPH, COLD_START, LOAD, START, TOKEN, panel_seconds
 from stabbench.records import Cell
 from stabbench.store.cells import Store
@@ -56,7 +56,7 @@ def test_a_server_costs_more_with_more_requests_and_lower_loads() -> None:
     def server(**changes: Any) -> float:
         return panel_seconds(options(scenarios=["server"], processes=2, **changes), ["dense"])
 
-    assert server() > 2 * 2 * START
+    assert server() > 2 * 2 * COLD_START
     assert server(server_requests=1000) > server(server_requests=100)
     # 100 requests at a tenth of the rate take ten times as long as at the rate itself.
     pass_seconds = server(server_loads=[0.5], server_requests=200) - server(server_loads=[1.0], server_requests=200)
@@ -86,3 +86,16 @@ def test_the_panel_runs_alone_and_history_scales_it(tmp_path: Path) -> None:
     found = estimate(loaded, [latency], store, jobs=2)
     assert found.seconds == pytest.approx(guessed / 2)
     assert "history of this store for 1 of 1 cells" in found.basis
+
+
+def test_a_compressor_that_trains_takes_its_epochs(tmp_path: Path) -> None:
+    (tmp_path / "e.yaml").write_text(SUITE.replace("[ort-int8]", "[ort-int8, [{distill: {epochs: 4}}, ort-int8]]"))
+    every = {
+        cell.compression: cell for cell in cells(load_suite(str(tmp_path / "e.yaml"))) if cell.probe == "compression"
+    }
+
+    plain, trained = (
+        first_guess("compression", every[name].static) for name in ("ort-int8", "distill(epochs=4)+ort-int8")
+    )
+    assert plain == FIRST_GUESS["compression"]
+    assert trained == plain + 4 * TRAINED_EPOCH
