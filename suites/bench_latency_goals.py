@@ -2,7 +2,7 @@
 
     python suites/bench_latency_goals.py claims --runs 30 --out reports/latency            # alone on the machine
     python suites/bench_latency_goals.py claims --runs 10 --neighbour --out reports/latency-busy
-    stabbench run quick --smoke --out runs/goals
+    stabbench run quick --smoke --select kind=train --set "compressions=[]" --out runs/goals
     python suites/bench_latency_goals.py bench runs/goals --runs 10 --out reports/bench
 
 `claims` measures one panel per run: a model, the same model again (`same`), and the same model with 15 % more to do
