@@ -1,6 +1,6 @@
 """What do our compressions buy, and what do they cost? Speed over eager float32, flips and loyalty, in one run.
 
-    python suites/bench_compression.py --out reports/compression       # about 12 minutes on 2 cores, alone
+    python suites/bench_compression.py --out reports/compression       # alone on the machine
     python suites/bench_compression.py --also "distill(keep=0.34)+ov-int8" --also torchao-int8
 
 `builtin:minilm-l6` is fine-tuned briefly on `builtin:rotten-tomatoes` (bf16 where the processor has it, one thread,
@@ -202,8 +202,8 @@ def as_markdown(content: Mapping[str, Any]) -> str:
         cells = []
         for batch, length in SHAPES:
             speed, answers = content["speeds"][route][f"{batch}x{length}"], kept[str(batch)]
-            low, high = speed["interval"] or (float("nan"),) * 2
-            cells.append(f"{speed['speed']:.2f}x [{low:.2f}, {high:.2f}] ({speed['milliseconds']:.2f} ms)")
+            span = "–" if speed["interval"] is None else ", ".join(f"{end:.2f}" for end in speed["interval"])
+            cells.append(f"{speed['speed']:.2f}x [{span}] ({speed['milliseconds']:.2f} ms)")
             cells += [f"{answers['flip_rate']:.1%}", f"{answers['probability_loyalty']:.3f}"]
         accuracy = kept[str(SHAPES[0][0])]["accuracy"]
         lines.append(f"| {route} | {kept['bytes'] / 1e6:.1f} | {' | '.join(cells)} | {accuracy:.3f} |")
