@@ -1,13 +1,18 @@
 """Do the latency claims and `stabbench bench --against` decide rightly? Counted on real timings, on this machine.
 
-    python suites/bench_latency_goals.py claims --runs 100 --out reports/latency    # hours, alone on the machine
-    python suites/bench_latency_goals.py claims --runs 20 --neighbour --out reports/latency-busy
-    python suites/bench_latency_goals.py bench RUN --runs 10 --out reports/bench
+    python suites/bench_latency_goals.py claims --runs 30 --out reports/latency            # alone on the machine
+    python suites/bench_latency_goals.py claims --runs 10 --neighbour --out reports/latency-busy
+    stabbench run quick --smoke --select kind=train --set "compressions=[]" --out runs/goals
+    python suites/bench_latency_goals.py bench runs/goals --runs 10 --out reports/bench
 
 `claims` measures one panel per run: a model, the same model again (`same`), and the same model with 15 % more to do
 in each pass (`slow`). Right is: `same` is never improved or regressed, `slow` is regressed; refused is no mistake under
 `--neighbour`, which keeps another process busy. `bench` measures one baseline, then RUN unchanged and RUN with the last
-dense variant sleeping `--slower` of each pass, in turns; right is exit code 0 and 1. All outcomes: ``outcomes.json``.
+dense variant sleeping `--slower` of each pass, in turns; right is exit code 0 and 1.
+
+What is tried is how panels and benches decide, so the panel is short (batch 1, length 32, `--rounds` passes a process)
+and the model is `builtin:tiny` unless `--model builtin:minilm-l6` is given; the twelve fresh processes are those of a
+real panel. Starting them is nearly all of the time. ``outcomes.json`` has all outcomes and is written after every run.
 The delay enters through a ``sitecustomize.py`` on the timing processes' path, so the code that is tested has no hook.
 """
 
@@ -20,8 +25,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -80,8 +86,8 @@ def neighbour(wanted: bool) -> Iterator[None]:
             process.wait()
 
 
-def claims(arguments: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
-    """Return the verdicts of `same` and `slow` of every panel."""
+def claims(arguments: argparse.Namespace, scratch: Path) -> Iterator[dict[str, Any]]:
+    """Yield the verdicts of `same` and `slow` of every panel."""
     from stabbench.assets.fetch import fetch
     from stabbench.claims.build import build_claims
     from stabbench.data.example import Dataset, Example
@@ -109,25 +115,22 @@ def claims(arguments: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]
             "compare": {"primary": ["accuracy"]},
         }
     )  # fmt: skip
-    probe = Latency(batch=(1,), length=(32,), processes=arguments.processes)
-    found = []
+    probe = Latency(batch=(1,), length=(32,), processes=arguments.processes, rounds_single=arguments.rounds)
     for run in range(arguments.runs):
         folder = scratch / f"panel-{run}"
         folder.mkdir()
         with slowed(scratch / "slow", arguments.slower, "work"), neighbour(arguments.neighbour):
             rows = probe.measure_panel(members, Context(dataset, folder))
         made = {c.candidate[0]: c for c in build_claims(rows, suite) if c.metric == "latency.ratio"}
-        found.append({name: told(made[name]) for name in ("same", "slow")})
-        print(run, found[-1], file=sys.stderr)
-    return found
+        yield {name: told(made[name]) for name in ("same", "slow")}
 
 
 def told(claim: Any) -> dict[str, Any]:
     return {"verdict": claim.verdict, "effect": claim.effect, "interval": claim.interval, "reason": claim.reason}
 
 
-def bench(arguments: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
-    """Return the exit codes of benches unchanged and slowed."""
+def bench(arguments: argparse.Namespace, scratch: Path) -> Iterator[dict[str, Any]]:
+    """Yield the exit codes of benches unchanged and slowed."""
     from stabbench.execution.bench import BenchOptions
     from stabbench.execution.bench import bench as measure
     from stabbench.execution.bench_decide import exit_code, judge
@@ -135,20 +138,40 @@ def bench(arguments: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
     from stabbench.store.run_folder import RunFolder
 
     run = RunFolder.find(arguments.run)
-    options = BenchOptions(processes=arguments.processes)
+    options = BenchOptions(processes=arguments.processes, rounds=arguments.rounds)
     dense = [subject for subject in prepare(run, scratch / "artifacts") if subject.compression == "dense"]
     _, baseline = measure(run, options)
-    found = []
-    for attempt in range(arguments.runs):
+    for _ in range(arguments.runs):
         outcomes = {}
         for name, share in (("unchanged", 0.0), ("slowed", arguments.slower)):
             with slowed(Path(dense[-1].folder), share, "sleep"), neighbour(arguments.neighbour):
                 _, now = measure(run, options)
             judged = judge(baseline, now)
             outcomes[name] = {"exit": exit_code(judged), "benchmarks": [item.as_dict() for item in judged]}
-        found.append(outcomes)
-        print(attempt, {name: item["exit"] for name, item in outcomes.items()}, file=sys.stderr)
-    return found
+        yield outcomes
+
+
+def written(outcomes: Iterable[dict[str, Any]], arguments: argparse.Namespace) -> dict[str, dict[str, int]]:
+    """Write ``outcomes.json`` after every run, so that one that is broken off loses nothing; return the counts."""
+    key = "verdict" if arguments.what == "claims" else "exit"
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    found: list[dict[str, Any]] = []
+    counts: dict[str, dict[str, int]] = {}
+    start = time.monotonic()
+    for outcome in outcomes:
+        found.append(outcome)
+        counts = {name: dict(Counter(str(item[name][key]) for item in found)) for name in outcome}
+        content = {
+            "arguments": {**vars(arguments), "out": str(arguments.out)},
+            "seconds": time.monotonic() - start,
+            "counts": counts,
+            "runs": found,
+        }
+        (arguments.out / "outcomes.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        print(
+            f"run {len(found)} of {arguments.runs}, {content['seconds']:.0f} s: {counts}", file=sys.stderr, flush=True
+        )
+    return counts
 
 
 def main() -> None:
@@ -158,7 +181,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--processes", type=int, default=12)
     parser.add_argument("--slower", type=float, default=0.15)
-    parser.add_argument("--model", default="builtin:minilm-l6")
+    parser.add_argument("--rounds", type=int, default=10, help="timed passes of each subject in a process")
+    parser.add_argument("--model", default="builtin:tiny", help="for claims: builtin:tiny or builtin:minilm-l6")
     parser.add_argument("--neighbour", action="store_true")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
@@ -166,15 +190,10 @@ def main() -> None:
         parser.error("bench needs RUN")
     scratch = Path(tempfile.mkdtemp(prefix="stabbench-goals-"))
     try:
-        found = claims(arguments, scratch) if arguments.what == "claims" else bench(arguments, scratch)
+        made = claims(arguments, scratch) if arguments.what == "claims" else bench(arguments, scratch)
+        print(json.dumps(written(made, arguments)))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    key = "verdict" if arguments.what == "claims" else "exit"
-    counts = {name: dict(Counter(str(item[name][key]) for item in found)) for name in found[0]}
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    content = {"arguments": {**vars(arguments), "out": str(arguments.out)}, "counts": counts, "runs": found}
-    (arguments.out / "outcomes.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(counts))
 
 
 if __name__ == "__main__":

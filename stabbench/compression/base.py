@@ -25,6 +25,7 @@ DIVERGED = "diverged.txt"
 """The only file of an artifact whose parent holds NaN or infinities: such weights have no integer form."""
 Level = Literal["runtime", "torch", "encoder"]
 """What a stage leaves: a float32 torch model with its usual blocks, any float32 torch model, or none."""
+Runtime = Literal["torch", "onnxruntime", "openvino"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Compressor(Plugin):
         smaller: False where the artifact is about as large as the dense model's folder.
         packages: packages that it needs beside the core's.
         calibrates: name of the option that counts the training texts it looks at, or empty.
+        runtime: what runs the artifact; where it is not torch, a deployment needs neither torch nor transformers.
         slow: True where making a subject takes more than some seconds even for a tiny model.
     """
 
@@ -68,12 +70,13 @@ class Compressor(Plugin):
     smaller: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ()
     calibrates: ClassVar[str] = ""
+    runtime: ClassVar[Runtime] = "torch"
     slow: ClassVar[bool] = False
 
     @classmethod
     def traits(cls) -> dict[str, Any]:
         """Return what keys and the checks of chains need to know."""
-        names = ("instruction_set", "needs", "gives", "trains", "smaller", "calibrates")
+        names = ("instruction_set", "needs", "gives", "trains", "smaller", "calibrates", "runtime")
         return {**{name: getattr(cls, name) for name in names}, "packages": list(cls.packages)}
 
     @classmethod
@@ -138,6 +141,11 @@ def load_compressed(chain: str, folder: Path, parent: Subject) -> Subject:
             parent.tokenizer, _nan_logits(len(parent.classes)), parent.classes, parent.max_length, None, folder
         )
     return stage_of(stages(chain)[-1]).load(folder)
+
+
+def runtime_of(chain: str) -> Runtime:
+    """Return what runs the artifact of a chain: what its last stage says."""
+    return type(stage_of(stages(chain)[-1])).runtime
 
 
 def stage_of(text: str) -> Compressor:

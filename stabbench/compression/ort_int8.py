@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from stabbench.compression._artifact import companions, save_companions
-from stabbench.compression._onnx import GRAPH, export_checked, inferred, root_logger_untouched, session_logits
-from stabbench.compression.base import Compressor, Material, torch_model
+from stabbench.compression._deployed import GRAPH
+from stabbench.compression._onnx import export_checked, inferred, root_logger_untouched, session_logits
+from stabbench.compression.base import Compressor, Material, Runtime, torch_model
 from stabbench.models.subject import Subject
 from stabbench.store.environment import processor_flags
 
@@ -22,14 +23,18 @@ class OrtInt8(Compressor):
     difference of a logit must be below 1e-3.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     instruction_set: ClassVar[bool] = True
+    runtime: ClassVar[Runtime] = "onnxruntime"
     paper: ClassVar[str] = "ONNX Runtime, Quantize ONNX Models (documentation); Jacob et al. 2018, arXiv:1712.05877"
     equation: ClassVar[str] = """
         y = s_x s_w,i (q(x) − z_x) · q(w_i) + b_i with weights q(w_i) in [−128, 127] ([−64, 64] without VNNI), and
         activations in uint8 with s_x and z_x from the extremes of the whole batch of activations x.
     """
-    changes: ClassVar[str] = "Matrix products and embedding tables are int8; the runtime is ONNX Runtime, not torch."
+    changes: ClassVar[str] = """
+        Matrix products and embedding tables are int8; the runtime is ONNX Runtime, not torch.
+        After the last attention only the first token's row is computed, where the head reads no other.
+    """
     cost: ClassVar[str] = "No training and no calibration; exports and quantises in a few seconds."
     departures: ClassVar[str] = "none: the library's quantize_dynamic with QInt8 and per_channel."
     pitfalls: ClassVar[str] = """

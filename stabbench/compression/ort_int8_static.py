@@ -11,8 +11,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from stabbench.compression._artifact import companions, save_companions
-from stabbench.compression._onnx import GRAPH, export_checked, inferred, root_logger_untouched, session_logits
-from stabbench.compression.base import Compressor, Material, torch_model
+from stabbench.compression._deployed import GRAPH
+from stabbench.compression._onnx import export_checked, inferred, root_logger_untouched, session_logits
+from stabbench.compression.base import Compressor, Material, Runtime, torch_model
 from stabbench.data.example import Text
 from stabbench.errors import StabbenchError
 from stabbench.models.subject import Subject
@@ -26,15 +27,19 @@ class OrtInt8Static(Compressor):
     The artifact is ``model.onnx`` with pairs of quantise and dequantise nodes around every matrix product.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     instruction_set: ClassVar[bool] = True
+    runtime: ClassVar[Runtime] = "onnxruntime"
     calibrates: ClassVar[str] = "texts"
     paper: ClassVar[str] = "ONNX Runtime, Quantize ONNX Models (documentation); Jacob et al. 2018, arXiv:1712.05877"
     equation: ClassVar[str] = """
         y = s_x s_w,i (q(x) − z_x) · q(w_i) + b_i with s_x and z_x fixed: minmax takes the extremes of x over the
         calibration texts, percentile leaves out the outermost 0.001 % of its histogram.
     """
-    changes: ClassVar[str] = "Matrix products are int8; embeddings and layer norms stay in float32."
+    changes: ClassVar[str] = """
+        Matrix products are int8; embeddings and layer norms stay in float32.
+        After the last attention only the first token's row is computed, where the head reads no other.
+    """
     cost: ClassVar[str] = "One forward pass of each calibration text, one at a time, unpadded; no training."
     departures: ClassVar[str] = "none: the library's quantize_static in QDQ form, MatMul and Gemm, per channel."
     pitfalls: ClassVar[str] = """

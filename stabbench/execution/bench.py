@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
@@ -19,7 +19,8 @@ from stabbench.execution.bench_document import KEY, merge
 from stabbench.execution.bench_subjects import PREPARED, prepare, write_prepared
 from stabbench.execution.export import write_whole
 from stabbench.probes._latency.contamination import contaminated
-from stabbench.probes._latency.processes import fresh_environment
+from stabbench.probes._latency.gate import Start, run_gated
+from stabbench.probes._latency.processes import fresh_environment, side_by_side
 from stabbench.probes._latency.protocol import balanced_orders
 from stabbench.registry import PACKAGE
 from stabbench.store.run_folder import RunFolder
@@ -68,9 +69,10 @@ def bench(run: RunFolder, options: BenchOptions) -> tuple[Path, dict[str, Any]]:
         scratch = Path(name)
         write_prepared(prepare(run, scratch / "artifacts"), scratch / "subjects.json")
         (scratch / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-        for process in range(options.processes):
+        starts = [_start(run, options, scratch, process) for process in range(options.processes)]
+        for process, done in enumerate(run_gated(starts, side_by_side())):
+            documents.append(_document(process, done, scratch))
             print(f"process {process + 1} of {options.processes}", file=sys.stderr)
-            documents.append(_process(run, options, scratch, process))
     document = merge(documents)
     folder = run.path / FOLDER
     number = 1 + max((int(file.stem) for file in folder.glob("*.json") if file.stem.isdigit()), default=0)
@@ -139,21 +141,28 @@ def versions_changed(baseline: Mapping[str, Any], now: Mapping[str, Any]) -> lis
     return [f"{name} {then.get(name)} → {here.get(name)}" for name in here if then.get(name) != here.get(name)]
 
 
-def _process(run: RunFolder, options: BenchOptions, scratch: Path, process: int) -> dict[str, Any]:
-    target = scratch / f"process-{process}.json"
+def _target(scratch: Path, process: int) -> Path:
+    return scratch / f"process-{process}.json"
+
+
+def _start(run: RunFolder, options: BenchOptions, scratch: Path, process: int) -> Start:
     command = [
         *(sys.executable, "-m", "pytest", str(suite_file()), "-c", str(scratch / "pytest.ini")),
         *("-q", "--no-header", "--assert=plain", "--tb=short", "--noconftest", "-p", "no:cacheprovider"),
         *("-p", "pytest_benchmark.plugin", "-p", "stabbench.probes._latency.machine"),
         *("-p", "stabbench.pytest_plugin", f"--stabbench-run={run.path.resolve()}"),
-        *("--benchmark-only", "--benchmark-disable-gc", f"--benchmark-json={target}"),
+        *("--benchmark-only", "--benchmark-disable-gc", f"--benchmark-json={_target(scratch, process)}"),
     ]
     environment = fresh_environment(
         PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
         STABBENCH_BENCH_PROCESS=str(process),
         **{PREPARED: str(scratch / "subjects.json"), SHAPES: options.as_text()},
     )
-    done = subprocess.run(command, env=environment, cwd=Path.cwd(), capture_output=True, text=True, check=False)
+    return Start(command, environment, Path.cwd())
+
+
+def _document(process: int, done: CompletedProcess[str], scratch: Path) -> dict[str, Any]:
+    target = _target(scratch, process)
     if done.returncode != 0 or not target.exists():
         printed = [*done.stdout.splitlines()[-_TAIL:], *done.stderr.splitlines()[-_TAIL:]]
         raise StabbenchError(

@@ -10,15 +10,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from stabbench.compression.base import DIVERGED
+from stabbench.compression.base import DIVERGED, runtime_of
 from stabbench.probes._latency.contamination import CONTAMINATED, STOLEN, degraded
-from stabbench.probes._latency.own_processes import cores, run_cold, run_server
+from stabbench.probes._latency.own_processes import run_cold, run_server
 from stabbench.probes._latency.own_rows import COLD, SERVER, cold_rows, fact_rows, server_rows
-from stabbench.probes._latency.processes import run_processes
+from stabbench.probes._latency.processes import cores, run_processes
 from stabbench.probes._latency.protocol import ENVIRONMENT, Protocol, ServerPlan, Timed
 from stabbench.probes._latency.results import as_document, collect, place_of, rows, untimed, who
 from stabbench.probes.base import Context, Member, PanelProbe
-from stabbench.records import Coordinate, Row, finite
+from stabbench.records import DENSE, Coordinate, Row, finite
 from stabbench.seeding import derive
 from stabbench.store.environment import instruction_set
 
@@ -47,7 +47,8 @@ class Latency(PanelProbe):
       to answer; every other number of these scenarios leaves tokenization out;
     - ``cost.cpu_seconds`` and ``cost.macs`` per 1,000 texts; ``size.part`` bytes at {part};
     - cold: ``latency.cold_part`` at {part} (import, load, first answer), ``latency.calls_until_steady``,
-      ``memory.peak`` of the fresh process, ``memory.imports`` after imports, ``memory.serving`` peak once loaded;
+      ``memory.peak`` of the fresh process, ``memory.imports`` after imports, ``memory.serving`` peak once loaded; only
+      what serving the subject needs is imported: no torch where ONNX Runtime or OpenVINO runs it;
     - server: latencies count from when a request was due, tokenization included; ``latency.refused`` share turned away
       by the full queue (in p90 and p99 they are infinite); ``throughput.at_bound`` highest rate tried at which 90 % of
       requests stay within `server_bound`; ``throughput.closed_loop``.
@@ -59,7 +60,7 @@ class Latency(PanelProbe):
     ``failed-run``.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     worker: ClassVar[Literal["torch", "attack", "exclusive"]] = "exclusive"
     paper: ClassVar[str] = """
         Reddi et al. 2020, MLPerf Inference, arXiv:1911.02549 (scenarios, sample counts); Williams 1949 (balanced order)
@@ -70,9 +71,10 @@ class Latency(PanelProbe):
     """
     changes: ClassVar[str] = "Nothing: it reads models and texts."
     cost: ClassVar[str] = """
-        Per process the start of a Python with torch, then for every subject warmup + rounds_batched passes at each
-        large batch and warmup + 1.5 rounds_single at batch 1 and mixed. cold: a start of Python for every subject and
-        process. server: one more, and about eight loads of server_requests texts. Nothing else of a run may run.
+        Per process the start of a Python with torch (two start together, none runs beside a timed one), then for every
+        subject warmup + rounds_batched passes at each large batch and warmup + 1.5 rounds_single at batch 1 and mixed.
+        cold: a start of Python for every subject and process. server: one more, and about eight loads of
+        server_requests texts. Nothing else of a run may run.
     """
     departures: ClassVar[str] = """
         At {batch, length} texts are real, cut and padded to `length`. pytest-benchmark times and stores, it never
@@ -81,9 +83,9 @@ class Latency(PanelProbe):
     pitfalls: ClassVar[str] = """
         Milliseconds belong to the machine and its neighbours; ratios within a process are what compares. Read
         aa_ratio first: a difference smaller than its spread is not a difference. One thread, eager torch: not what a
-        tuned server reaches. Cold starts find their files in the page cache. A compressed subject is loaded through
-        its dense parent, so its cold start and memory.peak hold both, and torch: an upper bound on what a deployment
-        without torch pays; memory.serving is without the parent.
+        tuned server reaches. Cold starts find their files in the page cache. A cold start imports what serving the
+        subject needs: torch and transformers, or for a graph its runtime and tokenizers alone; Python and a few files
+        of ours are in it too. A server process has torch loaded whatever it serves; its latencies do not count that.
     """
 
     batch: Annotated[tuple[Positive, ...], Field(min_length=1, description="texts per forward pass")] = (1, 32)
@@ -173,6 +175,7 @@ class Latency(PanelProbe):
             "instruction_set": list(instruction_set()),
             "environment": ENVIRONMENT,
             "garbage_collection": "off",
+            "started": "side by side up to a gate behind which one process at a time loads and is timed",
             "order": "Williams design over blocks and processes; load order reversed in every second process",
             "contaminated_above": CONTAMINATED,
             "stolen_above": STOLEN,
@@ -182,4 +185,6 @@ class Latency(PanelProbe):
 
 def _timed(member: Member) -> Timed:
     artifact = None if member.artifact is None else str(member.artifact.resolve())
-    return Timed(member.variant, member.seed, member.compression, str(member.folder.resolve()), artifact)
+    runtime = "torch" if member.compression == DENSE else runtime_of(member.compression)
+    folder = str(member.folder.resolve())
+    return Timed(member.variant, member.seed, member.compression, folder, artifact, runtime=runtime)

@@ -5,18 +5,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from stabbench.compression.base import Material, compress
 from stabbench.data.example import Dataset, Example
 from stabbench.errors import StabbenchError
 from stabbench.models.loading import load_pretrained, load_subject, save_subject
+from stabbench.probes._latency import cold
 from stabbench.probes._latency.client import ServerProcess
 from stabbench.probes._latency.cold import calls_until_steady
 from stabbench.probes._latency.facts import embedding_modules, facts, macs
+from stabbench.probes._latency.loading import load_one
 from stabbench.probes._latency.own_rows import cold_rows, fact_rows, server_rows
 from stabbench.probes._latency.protocol import Protocol, ServerPlan, Timed
 from stabbench.probes.base import Context, Member
@@ -152,6 +158,45 @@ def test_a_server_that_cannot_load_says_why(tmp_path: Path) -> None:
 
     with pytest.raises(StabbenchError, match=r"the server ended before it had answered(?s:.)*folder"):
         ServerProcess(tmp_path / "protocol.json", 0).__enter__()
+
+
+def test_a_cold_start_of_a_graph_imports_no_torch(dense: Path, tmp_path: Path) -> None:
+    artifact = tmp_path / "artifact"
+    artifact.mkdir()
+    compress("ort-int8", load_subject(dense), Material(), artifact)
+    graph = Timed("baseline", "0", "ort-int8", "no folder: the parent is not needed", str(artifact), 0, "onnxruntime")
+    _protocol(subjects=(Timed("baseline", "0", "dense", str(dense), None), graph)).write(tmp_path / "protocol.json")
+    script = (
+        "import runpy, sys; file = sys.argv.pop(1)\n"
+        "runpy.run_path(file, run_name='__main__')\n"
+        "print([name for name in ('torch', 'transformers') if name in sys.modules])\n"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        script,
+        cold.__file__,
+        str(tmp_path / "protocol.json"),
+        "1",
+        repr(time.monotonic()),
+    ]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    told, heavy = done.stdout.splitlines()
+    answer = json.loads(told)
+    assert heavy == "[]"
+    assert answer["total"] == pytest.approx(answer["import"] + answer["load"] + answer["first"])
+    assert min(answer["import"], answer["load"], answer["first"]) > 0
+
+
+def test_a_compressed_subject_is_loaded_without_its_parent(dense: Path, tmp_path: Path) -> None:
+    compress("bf16", load_subject(dense), Material(), tmp_path)
+
+    found = load_one(Timed("baseline", "0", "bf16", "no folder", str(tmp_path)))
+
+    assert found.classes == ("no", "yes")
+    assert found.logits(found.encode(["a film"])).shape == (1, 2)
 
 
 @pytest.mark.slow

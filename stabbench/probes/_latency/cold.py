@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from stabbench.probes._latency.contamination import run_queue_wait
+from stabbench.probes._latency.protocol import Timed, read_protocol
 
 _CALLS = 24
 _STEADY = 1.05
@@ -34,21 +38,16 @@ def main(protocol_file: str, subject: int, spawned: float) -> None:
         subject: index of the subject.
         spawned: the monotonic clock when the parent started this process; that clock is the machine's, not a process's.
     """
-    import torch
-
-    from stabbench.probes._latency.loading import load_one
-    from stabbench.probes._latency.protocol import read_protocol
-
-    torch.set_num_threads(1)
     protocol = read_protocol(Path(protocol_file))
     member, text = protocol.subjects[subject], protocol.texts[0]
+    load = _loader(member)
     imported, at_imports = time.monotonic(), _status("VmRSS:")
-    loaded = load_one(member)
+    loaded = load()
     ready = time.monotonic()
     loaded.logits(loaded.encode([text]))
     seconds = [time.monotonic() - ready]
     wait, peak = run_queue_wait(), _peak()
-    # Of a compressed subject the dense parent is gone now: what comes is what serving alone needs.
+    # What only loading needed is gone now: what comes is what serving alone needs.
     gc.collect()
     reset = _reset_peak()
     for _ in range(_CALLS):
@@ -65,6 +64,30 @@ def main(protocol_file: str, subject: int, spawned: float) -> None:
         "memory": {"peak": peak, "imports": at_imports, "serving": _peak() if reset else None},
     }
     print(json.dumps(answer))
+
+
+def _loader(member: Timed) -> Callable[[], Any]:
+    """Import what serving the member needs, and return what loads it: something that encodes texts and gives logits.
+
+    A graph needs its runtime and a tokenizer; all else needs torch and transformers.
+    """
+    if member.runtime == "torch":
+        import torch
+
+        # What loading imports belongs to the imports.
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: F401
+
+        from stabbench.probes._latency.loading import load_one
+
+        torch.set_num_threads(1)
+        return partial(load_one, member)
+    import tokenizers  # noqa: F401
+
+    from stabbench.compression._deployed import deployed
+
+    importlib.import_module(member.runtime)
+    assert member.artifact is not None, f"{member.compression}: a compressed member needs its artifact"
+    return partial(deployed, Path(member.artifact), member.runtime)
 
 
 def _peak() -> int | None:

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stabbench.compression.base import load_compressed
+from stabbench.compression.base import stage_of
 from stabbench.models.loading import load_subject
 from stabbench.models.subject import Subject
 from stabbench.probes._latency.protocol import Protocol, Timed
 from stabbench.records import DENSE
+from stabbench.suite.compressions import stages
 
 
 def load_all(protocol: Protocol, process: int) -> tuple[Subject, ...]:
-    """Load each member; a compressed one takes tokenizer and architecture from a dense model that is loaded already."""
-    loaded: dict[int, Subject] = {}
-    parents: dict[str, Subject] = {}
-    for index in protocol.load_order(process):
-        member = protocol.subjects[index]
-        if member.compression == DENSE or member.folder not in parents:
-            dense = load_subject(member.folder)
-            parents.setdefault(member.folder, dense)
-        loaded[index] = dense if member.compression == DENSE else load_artifact(member, parents[member.folder])
+    """Load every member, in the order that the protocol gives this process."""
+    loaded = {index: load_one(protocol.subjects[index]) for index in protocol.load_order(process)}
     return tuple(loaded[index] for index in range(len(protocol.subjects)))
 
 
 def load_one(member: Timed) -> Subject:
-    """Load one member alone; of a compressed one, the dense parent is loaded first and not kept."""
-    dense = load_subject(member.folder)
-    return dense if member.compression == DENSE else load_artifact(member, dense)
-
-
-def load_artifact(member: Timed, parent: Subject) -> Subject:
-    """Load the compressed artifact of a member."""
+    """Load one member alone; a compressed one from its artifact, without the model that it was made from."""
+    if member.compression == DENSE:
+        return load_subject(member.folder)
     assert member.artifact is not None, f"{member.compression}: a compressed member needs its artifact"
-    return load_compressed(member.compression, Path(member.artifact), parent)
+    return stage_of(stages(member.compression)[-1]).load(Path(member.artifact))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -137,8 +136,3 @@ def _capacity(server: ServerProcess, protocol: Protocol) -> float:
 def _order(protocol: Protocol, process: int) -> list[int]:
     rows = balanced_orders(len(protocol.subjects))
     return rows[process % len(rows)]
-
-
-def cores() -> int:
-    """Return the processors that this process may use: the server scenario's client needs one beside the server's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,16 +1,16 @@
-"""Runs the timing processes one after another, each a fresh interpreter, nothing of ours beside them."""
+"""Runs the timing processes, each a fresh interpreter, one after another: nothing of ours runs beside a timed one."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from stabbench.errors import StabbenchError
+from stabbench.probes._latency.gate import Start, run_gated
 from stabbench.probes._latency.protocol import ENVIRONMENT, FACTS, PROCESS, PROTOCOL_FILE, Protocol
 from stabbench.registry import PACKAGE
 
@@ -22,7 +22,7 @@ _FOREIGN = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST", "PYTHONWA
 def run_processes(protocol: Protocol, folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Run every process; return pytest-benchmark's documents, also left as ``rounds-K.json`` in `folder`, and facts.
 
-    The facts are what the first process counted in each subject (`facts.facts`).
+    See `gate` for how they start. The facts are what the first process counted in each subject (`facts.facts`).
 
     Raises:
         StabbenchError: a process failed; the message carries the end of what it printed.
@@ -33,10 +33,16 @@ def run_processes(protocol: Protocol, folder: Path) -> tuple[list[dict[str, Any]
         protocol.write(path)
         # An ini file of our own: pytest must not find the options of whatever project lies around.
         Path(scratch, "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-        for process in range(protocol.processes):
-            target = folder / f"rounds-{process}.json"
-            _run(process, path, target)
-            documents.append(json.loads(target.read_text(encoding="utf-8")))
+        targets = [folder / f"rounds-{process}.json" for process in range(protocol.processes)]
+        starts = [_start(process, path, target) for process, target in enumerate(targets)]
+        for process, done in enumerate(run_gated(starts, side_by_side())):
+            if done.returncode != 0:
+                printed = [*done.stdout.splitlines()[-_TAIL:], *done.stderr.splitlines()[-_TAIL:]]
+                raise StabbenchError(
+                    f"latency: timing process {process} ended with exit code {done.returncode}. "
+                    "The end of what it printed:\n" + "\n".join(printed)
+                )
+            documents.append(json.loads(targets[process].read_text(encoding="utf-8")))
         facts: list[dict[str, Any]] = json.loads(Path(scratch, "facts.json").read_text(encoding="utf-8"))
     return documents, facts
 
@@ -48,7 +54,17 @@ def fresh_environment(**more: str) -> dict[str, str]:
     return {**environment, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(search), **more}
 
 
-def _run(process: int, protocol: Path, target: Path) -> None:
+def side_by_side() -> int:
+    """Return how many processes start together: two where there are two processors, for memory's sake never more."""
+    return min(2, cores())
+
+
+def cores() -> int:
+    """Return the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _start(process: int, protocol: Path, target: Path) -> Start:
     rounds = Path(__file__).with_name("rounds.py")
     command = [
         *(sys.executable, "-m", "pytest", str(rounds), "-c", str(protocol.with_name("pytest.ini"))),
@@ -65,10 +81,4 @@ def _run(process: int, protocol: Path, target: Path) -> None:
             FACTS: str(protocol.with_name("facts.json")),
         },
     )
-    done = subprocess.run(command, env=environment, cwd=protocol.parent, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        printed = [*done.stdout.splitlines()[-_TAIL:], *done.stderr.splitlines()[-_TAIL:]]
-        raise StabbenchError(
-            f"latency: timing process {process} ended with exit code {done.returncode}. "
-            "The end of what it printed:\n" + "\n".join(printed)
-        )
+    return Start(command, environment, protocol.parent)

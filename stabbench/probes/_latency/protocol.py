@@ -39,6 +39,7 @@ class Timed:
         folder: the trained model's folder.
         artifact: folder of the compressed artifact, or None for ``dense``.
         replicate: 1 for the second copy of the reference's dense model (the A/A replicate), else 0.
+        runtime: what runs it: ``torch``, ``onnxruntime`` or ``openvino``.
     """
 
     variant: str
@@ -47,6 +48,7 @@ class Timed:
     folder: str
     artifact: str | None
     replicate: int = 0
+    runtime: str = "torch"
 
 
 @dataclass(frozen=True)
