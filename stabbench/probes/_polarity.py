@@ -46,8 +46,8 @@ class Polarity:
 
     def balance(self, probabilities: np.ndarray) -> np.ndarray:
         """Return (N,) probabilities of the positive classes less those of the negative ones, in [−1, 1]."""
-        negative: np.ndarray = probabilities[:, self.codes == NEGATIVE].sum(axis=1)
-        return self.positive(probabilities) - negative
+        difference: np.ndarray = self.positive(probabilities) - probabilities[:, self.codes == NEGATIVE].sum(axis=1)
+        return difference
 
 
 def named_polarity(
