@@ -1,15 +1,15 @@
-"""What each finished checkpoint got on each text, from the files of its cells: the claims rest on that."""
+"""What finished checkpoints, and the seeds of a run, got on each text, from the files of their cells."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stabbench.claims.table import Outcome, Outcomes
+from stabbench.claims.table import Outcome, Outcomes, SeedOutcomes
 from stabbench.data.group_terms import SLOTS
 from stabbench.probes._swapped import Swapped
 from stabbench.records import Cell, Coordinate, canonical
@@ -28,12 +28,23 @@ def outcomes(cells: Iterable[Cell], stored: Mapping[str, StoredCell]) -> Outcome
         "replay": _replay,
         "swaps": _swaps,
     }
-    found = {}
+    read = _read(cells, stored, readers)
+    return {(metric, at, (cell.variant, cell.compression)): outcome for cell, metric, at, outcome in read}
+
+
+def outcomes_of_seeds(cells: Iterable[Cell], stored: Mapping[str, StoredCell]) -> SeedOutcomes:
+    """Return (metric, place, group, seed) → values by text under noise and attack."""
+    read = _read(cells, stored, {"noise": _noise, "attack": _attack})
+    return {(metric, at, (cell.variant, cell.compression), cell.seed): outcome for cell, metric, at, outcome in read}
+
+
+def _read(
+    cells: Iterable[Cell], stored: Mapping[str, StoredCell], readers: Mapping[str, Callable[[StoredCell, Cell], Found]]
+) -> Iterator[tuple[Cell, str, str, Outcome]]:
     for cell in cells:
         if cell.id in stored and cell.probe in readers:
             for metric, at, outcome in readers[cell.probe](stored[cell.id], cell):
-                found[metric, canonical(dict(at)), (cell.variant, cell.compression)] = outcome
-    return found
+                yield cell, metric, canonical(dict(at)), outcome
 
 
 def _accuracy(stored: StoredCell, cell: Cell) -> Found:
