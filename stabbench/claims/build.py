@@ -11,7 +11,7 @@ from stabbench.claims.contrasts import contrasts
 from stabbench.claims.evidence import Contrast, Evidence, no_interval
 from stabbench.claims.looks import Look, as_run, look_of, primary_note, secondary_note
 from stabbench.claims.metrics import Kind
-from stabbench.claims.table import Outcomes, Predictions, Table
+from stabbench.claims.table import Outcomes, Predictions, SeedOutcomes, Table
 from stabbench.claims.wording import effect_text, p_text, percent_of
 from stabbench.records import Row
 from stabbench.statistics.multiplicity import holm_levels
@@ -29,7 +29,11 @@ _EVIDENCE: Mapping[Kind, Callable[[Contrast, Table], Evidence]] = {
 
 
 def build_claims(
-    rows: Sequence[Row], suite: Suite, predictions: Predictions | None = None, outcomes: Outcomes | None = None
+    rows: Sequence[Row],
+    suite: Suite,
+    predictions: Predictions | None = None,
+    outcomes: Outcomes | None = None,
+    of_seeds: SeedOutcomes | None = None,
 ) -> list[Claim]:
     """Return every claim of a run, primary ones first, in declared order.
 
@@ -38,9 +42,11 @@ def build_claims(
         suite: says which variant is the reference, which claims are primary, the margins and the level.
         predictions: answers per text: with them a claim about accuracy also tells its interval over new texts.
         outcomes: of finished checkpoints, what each got on each text: what their claims rest on.
+        of_seeds: what each seed got on each text under noise and attack: with it these claims also tell their interval
+            over new texts.
     """
     suite = as_run(suite, rows)
-    table = Table(rows, suite, predictions, outcomes)
+    table = Table(rows, suite, predictions, outcomes, of_seeds)
     asked = [contrast for contrast in contrasts(table, suite) if contrast.primary or _answerable(contrast, table)]
     return decide(asked, [evidence_of(contrast, table) for contrast in asked], suite.compare.level, look_of(suite))
 

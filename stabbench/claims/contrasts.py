@@ -133,4 +133,5 @@ def _places(table: Table, metric: Metric, groups: Sequence[Group]) -> list[Mappi
         return table.places("latency.p50", *groups)
     if metric.kind == "spread":
         return [{}] if all(group[1] == DENSE and table.places("accuracy", group) for group in groups) else []
-    return [at for at in table.places(metric.name, *groups) if metric.secondary == "each" or not at]
+    every = metric.secondary == "each" or (metric.secondary == "by_text" and table.by_text)
+    return [at for at in table.places(metric.name, *groups) if every or not at]

@@ -21,7 +21,7 @@ from stabbench.statistics.paired import paired_t, sign_flip
 
 @dataclass(frozen=True)
 class Pairs:
-    """What two groups got on the same texts: (n,) values each, in [0, 1], and how many texts were planned."""
+    """What two groups got on the same texts: (n,) values each, and how many texts were planned."""
 
     reference: NDArray[np.float64]
     candidate: NDArray[np.float64]
@@ -38,15 +38,16 @@ def evidence(contrast: Contrast, table: Table) -> Evidence:
     """Return the evidence of the texts that both groups were measured on.
 
     Right or wrong: exact McNemar over the texts that only one of them gets right, with the interval of
-    `paired_bootstrap`. Shares (of kinds and severities of noise): the paired t over texts, with the sign-flip
-    permutation beside it. A rate among texts that were attacked uses the texts attacked in both.
+    `paired_bootstrap`. Shares (of kinds and severities of noise, of a sentence's swapped terms): the paired t over
+    texts, with the sign-flip permutation beside it. A rate among texts that were attacked uses the texts attacked in
+    both, and a failure rate the behavioural cases that apply to both.
     """
     pairs = _pairs(contrast, table)
     if pairs is None:
         return _missing(contrast, table)
     n = len(pairs.reference)
     blocked = _blocked(contrast, table, n)
-    found = _binary(pairs) if pairs.binary and contrast.base is None else _shares(pairs)
+    found = _binary(pairs, contrast) if pairs.binary and contrast.base is None else _shares(pairs, contrast)
     told = blocked is None
     return Evidence(
         reference_value=mean(pairs.reference.tolist()),
@@ -102,14 +103,20 @@ class _Found:
     undecidable: str = ""
 
 
-def _binary(pairs: Pairs) -> _Found:
+def _binary(pairs: Pairs, contrast: Contrast) -> _Found:
     right = pairs.reference.astype(bool), pairs.candidate.astype(bool)
     only = discordant(*right)
     test, whole = mcnemar(*only), paired_bootstrap(*right)
-    note = f"{only[0]} texts only the reference's, {only[1]} only the candidate's; interval: {whole.method}"
+    n, (reference, candidate) = len(right[0]), (contrast.reference[0], contrast.candidate[0])
+    if reference == candidate:
+        reference, candidate = contrast.reference[1], contrast.candidate[1]
+    note = (
+        f"these two checkpoints differ on {sum(only)} of {n} {contrast.metric.counted}: {only[0]} count for "
+        f"{reference} only, {only[1]} for {candidate} only; interval: {whole.method}"
+    )
     return _Found(
         whole.value,
-        test.p if len(right[0]) else None,
+        test.p if n else None,
         lambda level: paired_bootstrap(*right, level).interval,
         test.method,
         (note,),
@@ -117,17 +124,17 @@ def _binary(pairs: Pairs) -> _Found:
     )
 
 
-def _shares(pairs: Pairs) -> _Found:
+def _shares(pairs: Pairs, contrast: Contrast) -> _Found:
     differences = (pairs.candidate - pairs.reference).tolist()
     whole = paired_t(differences)
     flip = sign_flip(differences)
-    notes = () if flip.p is None else (f"{flip.method} over texts p = {flip.p:.3g}",)
+    notes = () if flip.p is None else (f"{flip.method} over {contrast.metric.counted} p = {flip.p:.3g}",)
     undecidable = whole.reason if whole.interval is None else ""
     return _Found(
         whole.value,
         whole.p,
         lambda level: paired_t(differences, level).interval,
-        "paired t over texts",
+        f"paired t over {contrast.metric.counted}",
         notes,
         undecidable,
     )
@@ -135,7 +142,7 @@ def _shares(pairs: Pairs) -> _Found:
 
 def _blocked(contrast: Contrast, table: Table, n: int) -> tuple[Verdict, str] | None:
     if n == 0:
-        return "not comparable", "there is no text that both were measured on"
+        return "not comparable", "there is no text that both of these two checkpoints were measured on"
     if contrast.excludes_failed:
         collapsed = [group[0] for group in (contrast.reference, contrast.candidate) if table.collapsed(group)]
         if collapsed:

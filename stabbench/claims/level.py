@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from stabbench.claims import over_texts
 from stabbench.claims.claim import Group, Verdict
 from stabbench.claims.evidence import Contrast, Evidence, change, mean, no_interval
 from stabbench.claims.table import Table
-from stabbench.claims.wording import interval_text
-from stabbench.statistics.crossed import crossed_difference
 from stabbench.statistics.paired import log_ratios as logs_of
 from stabbench.statistics.paired import paired_log_ratio, paired_t, sign_flip
-from stabbench.statistics.result import Estimate, excludes_zero
+from stabbench.statistics.result import Estimate
 
 FEWEST_PAIRS = 3
 """Fewest pairs without a failed run for a claim about robustness or compression (DESIGN §7)."""
@@ -40,7 +39,7 @@ def evidence(contrast: Contrast, table: Table) -> Evidence:
         n_planned=len(table.seeds),
         notes=(
             *_notes(contrast, [candidate[s] for s in pairs], [reference[s] for s in pairs], sorted(failed)),
-            *(_over_texts(contrast, table, pairs) if usable else ()),
+            *(over_texts.notes(contrast, table, pairs) if usable else ()),
             *(_failed_runs(contrast, table, pairs) if usable else ()),
         ),
         blocked=blocked,
@@ -102,22 +101,6 @@ def _notes(contrast: Contrast, candidate: list[float], reference: list[float], f
     if failed:
         notes.append(f"pairs left out because a run failed: seed {', '.join(failed)}")
     return tuple(notes)
-
-
-def _over_texts(contrast: Contrast, table: Table, pairs: Sequence[str]) -> tuple[str, ...]:
-    """The interval of an accuracy difference for new seeds and new texts; the claim itself is about these texts."""
-    if contrast.metric.name != "accuracy" or contrast.at:
-        return ()
-    first, second = table.correct(contrast.reference, pairs), table.correct(contrast.candidate, pairs)
-    if first is None or second is None or first.shape != second.shape:
-        return ()
-    found = crossed_difference(first, second)
-    if found.interval is None:
-        return ()
-    holds = ", which excludes 0" if excludes_zero(found.interval) else ", which holds 0"
-    return (
-        f"for new texts too: {interval_text(found.interval, found.level, contrast.metric)}{holds} ({found.method})",
-    )
 
 
 def _failed_runs(contrast: Contrast, table: Table, pairs: Sequence[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from stabbench.records import Direction
 
 Kind = Literal["level", "failure", "spread", "latency"]
 Shown = Literal["points", "percent", "plain"]
+Secondary = Literal["none", "aggregate", "each", "by_text"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Metric:
         scale: ``log``: the effect is ln(candidate/reference).
         shown: how an effect is printed: share × 100, exp(effect) − 1 in percent, or as it is.
         excludes_failed: only seed pairs in which neither run failed are used: a constant model never flips.
-        secondary: which secondary claims are made: none, the one at ``{}``, or one for each coordinate.
+        secondary: which secondary claims are made: none, the one at ``{}``, one for each coordinate, or (``by_text``)
+            one for each where two checkpoints are compared text by text, else the one at ``{}``.
+        counted: what is counted where two checkpoints are compared.
         across_compression: whether dense is also compared with compressed within a variant.
     """
 
@@ -42,8 +45,9 @@ class Metric:
     scale: Literal["linear", "log"] = "linear"
     shown: Shown = "points"
     excludes_failed: bool = False
-    secondary: Literal["none", "aggregate", "each"] = "none"
+    secondary: Secondary = "none"
     across_compression: bool = False
+    counted: str = "texts"
 
     def margin_of(self, margins: Mapping[str, float]) -> float | None:
         """Return the margin on the scale of the effect; `margins` (metric → margin) goes before the default."""
@@ -56,9 +60,10 @@ def _share(
     label: str,
     better: Direction,
     margin: float,
-    secondary: Literal["none", "aggregate", "each"] = "aggregate",
+    secondary: Secondary = "aggregate",
     excludes_failed: bool = True,
     across_compression: bool = False,
+    counted: str = "texts",
 ) -> Metric:
     return Metric(
         name,
@@ -68,6 +73,7 @@ def _share(
         excludes_failed=excludes_failed,
         secondary=secondary,
         across_compression=across_compression,
+        counted=counted,
     )
 
 
@@ -116,15 +122,15 @@ _ALL = (
         "attack.queries", "queries of an attack", "higher", 0.10, scale="log", shown="percent", excludes_failed=True
     ),
     Metric("attack.words_left", "words left by reduction", "higher", None, shown="plain", excludes_failed=True),
-    _share("behavior.failure_rate", "failed behavioural tests", "lower", 0.02),
+    _share("behavior.failure_rate", "failed behavioural tests", "lower", 0.02, "by_text", counted="cases"),
     _share("replay.clean_accuracy", "accuracy on originals", "higher", 0.02, secondary="none"),
-    _share("replay.accuracy", "accuracy on replayed attacks", "higher", 0.02),
-    _share("replay.success_rate", "replayed attacks that succeed", "lower", 0.02),
+    _share("replay.accuracy", "accuracy on replayed attacks", "higher", 0.02, "by_text"),
+    _share("replay.success_rate", "replayed attacks that succeed", "lower", 0.02, "by_text"),
     _share("replay.transfer_rate", "attacks that transfer", "lower", 0.02),
     _share("swaps.probability_gap", "largest gap between groups", "lower", 0.02),
     _share("swaps.accuracy_gap", "accuracy gap between groups", "lower", 0.02, secondary="none"),
     _share("swaps.flip_gap", "flip gap between groups", "lower", 0.02, secondary="none"),
-    _share("swaps.flip_rate", "flips by swapped terms", "lower", 0.02),
+    _share("swaps.flip_rate", "flips by swapped terms", "lower", 0.02, "by_text", counted="sentences"),
     _share("swaps.accuracy", "accuracy with swapped terms", "higher", 0.02, secondary="none"),
     _ratio("compression.size", "size on disk", "lower", 0.05),
     _share("compression.flip_rate", "flips by compression", "lower", 0.01),

@@ -39,6 +39,8 @@ class Outcome:
 
 Outcomes = Mapping[tuple[str, str, Group], Outcome]
 """(metric, canonical JSON of its coordinates, group) → what the group got on each text."""
+SeedOutcomes = Mapping[tuple[str, str, Group, str], Outcome]
+"""The same of each seed of a group: (metric, coordinates, group, seed)."""
 
 
 class Table:
@@ -50,6 +52,7 @@ class Table:
         crossed: whether the seeds are a crossed grid, whose cells share draws and are no independent pairs.
         predictions: answers per text, where they are at hand.
         outcomes: of finished checkpoints, what each got on each text.
+        of_seeds: what each seed of a group got on each text, where that is at hand.
         by_text: whether the unit is the text: the suite is of finished checkpoints.
     """
 
@@ -59,10 +62,12 @@ class Table:
         suite: Suite,
         predictions: Predictions | None = None,
         outcomes: Outcomes | None = None,
+        of_seeds: SeedOutcomes | None = None,
     ) -> None:
         self.rows = rows
         self.predictions: Predictions = predictions or {}
         self.outcomes: Outcomes = outcomes or {}
+        self.of_seeds: SeedOutcomes = of_seeds or {}
         self.by_text = suite.of_checkpoints
         self.seeds = planned_seeds(as_run(suite, rows))
         self.crossed = any("/" in seed for seed in self.seeds)
@@ -90,6 +95,14 @@ class Table:
     def outcome(self, metric: str, at: Mapping[str, Coordinate], group: Group) -> Outcome | None:
         """Return what a group got on each text; None where that is not at hand."""
         return self.outcomes.get((metric, canonical(dict(at)), group))
+
+    def text_values(
+        self, metric: str, at: Mapping[str, Coordinate], group: Group, seeds: Sequence[str]
+    ) -> list[dict[str, float]] | None:
+        """Return text → value of each seed of a group; None unless it is at hand for every one of them."""
+        found = [self.of_seeds.get((metric, canonical(dict(at)), group, seed)) for seed in seeds]
+        known = [outcome.by_text() for outcome in found if outcome is not None]
+        return known if known and len(known) == len(seeds) else None
 
     def collapsed(self, group: Group) -> bool:
         """Return whether a group's rows are marked as those of a failed run or a collapsed checkpoint."""

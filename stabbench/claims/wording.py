@@ -63,10 +63,11 @@ def p_text(p: float | None) -> str:
 
 
 def units(claim: Claim) -> str:
-    """Return what a claim counts: ``seeds``, or ``processes`` of latency, or the ``texts`` of two checkpoints."""
+    """Return what a claim counts: ``seeds``, ``processes`` of latency, or ``texts`` (or what) of two checkpoints."""
     if claim.n_seeds is not None:
         return "seeds"
-    return "processes" if metric_named(claim.metric).kind == "latency" else "texts"
+    metric = metric_named(claim.metric)
+    return "processes" if metric.kind == "latency" else metric.counted
 
 
 def label(claim: Claim) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
@@ -31,6 +32,6 @@ class Rebuild(Compressor):
         """Return the float32 subject of the artifact; chains may go on from it."""
         return load_model(folder)
 
+    @abstractmethod
     def change(self, model: nn.Module, subject: Subject, material: Material) -> None:
         """Change `model` in place; `subject` still holds what it is a copy of."""
-        raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -45,7 +46,7 @@ class Material:
         return [example.content for example in self.examples[:count]]
 
 
-class Compressor(Plugin):
+class Compressor(Plugin, ABC):
     """Makes a compressed artifact in a folder, and a subject from the folder.
 
     A subclass is a frozen dataclass whose fields are its options. An artifact holds every number the subject computes
@@ -84,13 +85,13 @@ class Compressor(Plugin):
         """Return its name in a suite."""
         return cls.__module__.rpartition(".")[2].replace("_", "-")
 
+    @abstractmethod
     def compress(self, subject: Subject, material: Material, folder: Path) -> None:
         """Write the artifact of `subject` into the empty `folder`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load(self, folder: Path) -> Subject:
         """Return the subject of the artifact in `folder`, which holds all of it: shape, weights, tokenizer, classes."""
-        raise NotImplementedError
 
 
 def material_for(chain: str, dataset: Dataset, seed: str) -> Material:

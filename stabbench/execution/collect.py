@@ -12,7 +12,7 @@ from stabbench.claims.build import build_claims
 from stabbench.claims.claim import Claim
 from stabbench.claims.derive import derive
 from stabbench.claims.looks import UNMATCHED
-from stabbench.claims.table import Outcomes
+from stabbench.claims.table import Outcomes, SeedOutcomes
 from stabbench.execution.matching import Mismatch
 from stabbench.records import DENSE, Cell, Measurement, Row
 from stabbench.store.cells import StoredCell
@@ -87,13 +87,15 @@ def claims_of(
     made: Predictions,
     unmatched: Sequence[Mismatch],
     by_text: Outcomes | None = None,
+    of_seeds: SeedOutcomes | None = None,
 ) -> tuple[list[Row], list[Claim]]:
     """Return the rows with the derived ones added, and the claims; pairs that are not matched are not compared.
 
-    `by_text` is what finished checkpoints got on each text; their claims rest on that.
+    `by_text` is what finished checkpoints got on each text; their claims rest on that. `of_seeds` is
+    what each seed got on each text under noise and attack; the claims over seeds tell it beside.
     """
     complete = [*rows, *derive(rows, made, suite)]
-    claims = build_claims(complete, suite, made, by_text)
+    claims = build_claims(complete, suite, made, by_text, of_seeds)
     worst = {mismatch.variant: mismatch for mismatch in unmatched}
     return complete, [_unmatched(claim, worst) for claim in claims]
 

@@ -14,7 +14,7 @@ from stabbench.execution.audited import audited
 from stabbench.execution.collect import claims_of, collect_rows, counts, failed_counts, predictions
 from stabbench.execution.facts import facts_of
 from stabbench.execution.matching import mismatches
-from stabbench.execution.outcomes import outcomes
+from stabbench.execution.outcomes import outcomes, outcomes_of_seeds
 from stabbench.planning.keys import finished, resolve
 from stabbench.planning.plan import Plan
 from stabbench.planning.trials import arms, labels
@@ -58,7 +58,8 @@ def conclude(
     unmatched = mismatches(arms(suite), labels(suite), stored)
     made = predictions(plan.cells, stored)
     by_text = outcomes(plan.cells, stored) if suite.of_checkpoints else None
-    rows, claims = claims_of(collect_rows(plan.cells, stored, broken), suite, made, unmatched, by_text)
+    of_seeds = None if suite.of_checkpoints else outcomes_of_seeds(plan.cells, stored)
+    rows, claims = claims_of(collect_rows(plan.cells, stored, broken), suite, made, unmatched, by_text, of_seeds)
     within = {mismatch.variant: str(mismatch) for mismatch in unmatched}
     gate = [] if smoke else evaluate(suite.gate, rows, suite, within)
     numbers = counts(plan.cells, stored, plan.cached, broken)

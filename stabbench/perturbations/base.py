@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from random import Random
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from stabbench.seeding import random_for
 SEVERITIES: tuple[int, ...] = (1, 2, 3, 4, 5)
 
 
-class Perturbation(Plugin):
+class Perturbation(Plugin, ABC):
     """Changes text at one of five severities.
 
     A subclass declares `rates` and overrides `edit`. Edits are nested: what severity s changes, severity s+1 changes
@@ -44,6 +45,6 @@ class Perturbation(Plugin):
             return text
         return self.edit(text, self.rates[severity - 1], random_for(type(self).__module__, example, seed))
 
+    @abstractmethod
     def edit(self, text: str, rate: float, rng: Random) -> str:
         """Return `text` with a share `rate` of its places edited; draws must not depend on `rate`."""
-        raise NotImplementedError

@@ -11,6 +11,7 @@ from stabbench.perturbations._draws import uniform
 from stabbench.perturbations.base import Perturbation
 
 _PIECES = re.compile(r"\S+\s*")
+_LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,13 @@ class WordDrop(Perturbation):
 
     def edit(self, text: str, rate: float, rng: Random) -> str:
         """Return `text` without a share `rate` of its words."""
-        pieces = list(_PIECES.finditer(text))
+        pieces = _PIECES.findall(text)
         draws, limit = uniform(rng, len(pieces), rate)
-        words = [i for i, piece in enumerate(pieces) if any(map(str.isalnum, piece[0]))]
-        if len(words) < 2:
-            return text
-        last = max(words, key=draws.__getitem__)
-        dropped = {i for i in words if draws[i] < limit and i != last}
+        dropped = {i for i, u in enumerate(draws) if u < limit and _LETTER_OR_DIGIT.search(pieces[i])}
+        if not any(i not in dropped and _LETTER_OR_DIGIT.search(piece) for i, piece in enumerate(pieces)):
+            dropped -= {max(sorted(dropped), key=draws.__getitem__, default=0)}
         if not dropped:
             return text
-        kept = "".join(piece[0] for i, piece in enumerate(pieces) if i not in dropped)
-        return text[: pieces[0].start()] + (kept.rstrip() if len(pieces) - 1 in dropped else kept)
+        kept = "".join([piece for i, piece in enumerate(pieces) if i not in dropped])
+        before = text[: len(text) - sum(map(len, pieces))]
+        return before + (kept.rstrip() if len(pieces) - 1 in dropped else kept)

@@ -83,10 +83,13 @@ def _functionality(case: Case, predicted: np.ndarray, classes: Sequence[str], po
 def _followed(
     case: Case, predicted: np.ndarray, probabilities: np.ndarray, polarity: Polarity | None
 ) -> np.ndarray | None:
-    """Return the (k,) probability that a directional case is about, or None where the case does not apply."""
+    """Return the (k,) probability that a directional case is about, or None where the case does not apply.
+
+    For ``positive_prob`` that is p(positive) − p(negative): checked against the sentiment suite of marcotcr/checklist.
+    """
     if case.expect.startswith("positive_prob"):
         assert polarity is not None
-        return polarity.positive(probabilities)
+        return polarity.balance(probabilities)
     answer = int(predicted[0])
     if answer < 0:
         return np.full(len(predicted), np.nan)

@@ -44,6 +44,11 @@ class Polarity:
         total: np.ndarray = probabilities[:, self.codes == POSITIVE].sum(axis=1)
         return total
 
+    def balance(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return (N,) probabilities of the positive classes less those of the negative ones, in [−1, 1]."""
+        difference: np.ndarray = self.positive(probabilities) - probabilities[:, self.codes == NEGATIVE].sum(axis=1)
+        return difference
+
 
 def named_polarity(
     classes: Sequence[str], negative: Sequence[str] = (), neutral: Sequence[str] = (), positive: Sequence[str] = ()

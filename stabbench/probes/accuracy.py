@@ -64,10 +64,13 @@ class Accuracy(Probe):
         f1 = f1_score(labels, predicted, labels=list(every), average="macro", zero_division=0.0)
         majority = np.unique(predicted, return_counts=True)[1].max() / n
         calibration = expected_calibration_error(probabilities, labels, self.bins)
+        # scikit-learn gives 0 there too, and warns where both hold one and the same class.
+        constant = np.ptp(labels) == 0 or np.ptp(predicted) == 0
+        correlation = 0.0 if constant else float(matthews_corrcoef(labels, predicted))
         return [
             Measurement("accuracy", float(accuracy_score(labels, predicted)), "share", "higher", {}, n, n),
             Measurement("macro_f1", float(f1), "share", "higher", {}, n, n),
-            Measurement("mcc", float(matthews_corrcoef(labels, predicted)), "correlation", "higher", {}, n, n),
+            Measurement("mcc", correlation, "correlation", "higher", {}, n, n),
             Measurement("ece", calibration, "share", "lower", {}, n, n),
             Measurement("majority_share", float(majority), "share", "neither", {}, n, n),
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,7 @@ class Context:
     suite_folder: Path = field(default_factory=Path)
 
 
-class Probe(Plugin):
+class Probe(Plugin, ABC):
     """Measures one subject at a time.
 
     A subclass is a frozen dataclass whose fields are its options.
@@ -59,9 +60,9 @@ class Probe(Plugin):
         named = {"uses": dict(cls.uses), "reads": dict(cls.reads)}
         return {"worker": cls.worker, "applies": cls.applies, "panel": cls.panel, **named}
 
+    @abstractmethod
     def measure(self, subject: Subject, context: Context) -> list[Measurement]:
         """Return the measurements; write per-example results into `context.folder`."""
-        raise NotImplementedError(f"{type(self).__name__} measures panels only")
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,14 @@ class PanelProbe(Probe):
 
     panel: ClassVar[bool] = True
 
+    def measure(self, subject: Subject, context: Context) -> list[Measurement]:
+        """Refuse: a panel has several subjects.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"{type(self).__name__} measures panels only")
+
+    @abstractmethod
     def measure_panel(self, members: Sequence[Member], context: Context) -> list[Row]:
         """Return the measurements of all members; write samples into `context.folder`."""
-        raise NotImplementedError

@@ -38,23 +38,27 @@ class Behavior(Probe):
     that failed), predicted and probabilities (of these two).
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     applies: ClassVar[Applies] = "both"
     reads: ClassVar[Mapping[str, str]] = {"files": "behavior"}
     paper: ClassVar[str] = "Ribeiro et al. 2020, ACL 2020.acl-main.442 (CheckList)"
     equation: ClassVar[str] = """
         failure_rate = failed cases / applicable cases; a case fails where one of its texts does.
         MFT: f(x) is not the label, or is negative where it must not be. INV: f(x′) ≠ f(x) for a change x′ of x.
-        DIR: with p the probability of f(x) (``confidence``) or of the positive classes (``positive_prob``) and
-        tolerance τ: p(x′) > p(x) + τ (``not_up``), p(x′) < p(x) − τ (``not_down``).
+        DIR: with p the probability of f(x) (``confidence``), or of the positive classes less that of the negative ones
+        (``positive_prob``), and tolerance τ: p(x′) > p(x) + τ (``not_up``), p(x′) < p(x) − τ (``not_down``). Of two
+        classes, p(positive) − p(negative) = 2 p(positive) − 1 moves twice as far as p(positive).
     """
     changes: ClassVar[str] = "Nothing: it reads files of texts, and no example of the task."
     cost: ClassVar[str] = "One pass over the distinct texts of the chosen cases: 78 for the default set."
     departures: ClassVar[str] = """
-        positive_prob is the probability of the positive classes; CheckList's own code is said to take that minus the
-        negative one's, which was not checked. A model without a neutral class is not asked for neutral answers. A
-        confidence that has no room to go the wrong way by τ does not count, nor does a change of a text that is
-        answered neutral: the second rule is ours.
+        Checked against marcotcr/checklist at 4e6e5e3 (checklist/expect.py and the notebooks Sentiment and Testing
+        transformer pipelines), from which come: τ = 0.1; the difference of probabilities under positive_prob; that a
+        confidence without room to go the wrong way by τ does not count, nor a confidence in a neutral answer. Other
+        than there: positive_prob also takes two classes (there three are needed; its notebook gives a model of two
+        classes a neutral answer where p(positive) lies between 1/3 and 2/3, which is not done here), a model without a
+        neutral class is not asked for neutral answers, and a changed answer always breaks an invariance (there it
+        may change where its probability does not move at all).
     """
     pitfalls: ClassVar[str] = """
         A model that always gives one answer passes every invariance test: read it beside majority_share. A failure

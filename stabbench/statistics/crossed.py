@@ -9,6 +9,7 @@ leaves out both.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -117,6 +118,35 @@ def crossed_rate(hits: ArrayLike, tried: ArrayLike | None = None, level: float =
         return Estimate(rate, low, high, level, n, f"{NAME}, Korn-Graubard")
     half = quantile * error * squares.scale / (rate * (1 - rate))
     return Estimate(rate, float(expit(logit(rate) - half)), float(expit(logit(rate) + half)), level, n, name)
+
+
+def crossed_rate_difference(
+    reference: tuple[ArrayLike, ArrayLike], candidate: tuple[ArrayLike, ArrayLike], level: float = 0.95
+) -> Estimate:
+    """Return R′ − R, the difference of two rates Σhits/Σtried, for new seeds and new texts.
+
+    V is that of `crossed_mean` for the differences of the linearised residuals, (h′ᵢⱼ − R′·m′ᵢⱼ)/m̄′ − (hᵢⱼ − R·mᵢⱼ)/m̄,
+    which are 0 where neither was tried; the interval is R′ − R ± t·√V. Where all cells were tried it is
+    `crossed_difference`. Source for the linearisation: Woodruff (1971), JASA 66:411.
+
+    Args:
+        reference: hits and tries of one arm, (n, N) each; row i of both arms is the same seed, column j the same text.
+        candidate: hits and tries of the other.
+        level: coverage of the interval, in (0, 1).
+    """
+    residuals, rates = [], []
+    for hits, tried in (reference, candidate):
+        h, m = np.asarray(hits, dtype=float), np.asarray(tried, dtype=float)
+        rate = crossed_rate(h, m, level)
+        if rate.value is None:
+            return Estimate(None, None, None, level, len(h), NAME, reason=rate.reason)
+        rates.append(rate.value)
+        residuals.append((h - rate.value * m) / float(m.mean()))
+    if residuals[0].shape != residuals[1].shape:
+        return Estimate(None, None, None, level, len(residuals[0]), NAME, reason=_unequal(*residuals))
+    around = crossed_mean(residuals[1] - residuals[0] + (rates[1] - rates[0]), level)
+    value = rates[1] - rates[0]
+    return replace(around, value=value)
 
 
 def _standard_error(squares: MeanSquares, n: int, texts: int) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ VOCABULARY = [
 SESSION = Path(__file__).parent / "worker_session.py"
 
 
-def _run(model: Path, home: Path, order: str, stock: str, hash_seed: str, cache: Path, masked: Path) -> dict[str, Any]:
+def run_worker(arguments: list[str], home: Path, hash_seed: str, cache: Path, masked: Path) -> dict[str, Any]:
+    """Run a script in a process as fresh as an attack worker's, and return the JSON of its last line."""
     unwanted = (
         "HOME",
         "NLTK_DATA",
@@ -48,12 +50,20 @@ def _run(model: Path, home: Path, order: str, stock: str, hash_seed: str, cache:
         OMP_WAIT_POLICY="passive",
     )
     done = subprocess.run(
-        [sys.executable, str(SESSION), str(model), order, stock],
-        env=environment, capture_output=True, text=True, check=False, timeout=240,
-    )  # fmt: skip
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=240
+    )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found | {"stdout": done.stdout.splitlines()[:-1], "stderr": done.stderr}
+
+
+@pytest.fixture(scope="session")
+def run_in_worker() -> Callable[..., dict[str, Any]]:
+    return run_worker
+
+
+def _run(model: Path, home: Path, order: str, stock: str, hash_seed: str, cache: Path, masked: Path) -> dict[str, Any]:
+    return run_worker([str(SESSION), str(model), order, stock], home, hash_seed, cache, masked)
 
 
 @pytest.fixture(scope="session")

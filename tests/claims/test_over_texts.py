@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from stabbench.claims.build import build_claims
-from stabbench.claims.table import planned_seeds
-from stabbench.statistics.crossed import crossed_difference
+from stabbench.claims.table import Outcome, planned_seeds
+from stabbench.records import canonical
+from stabbench.statistics.crossed import crossed_difference, crossed_rate, crossed_rate_difference
 from stabbench.statistics.paired import paired_t
 
 RNG = np.random.default_rng(12)
@@ -99,3 +100,88 @@ def test_failed_runs_among_those_compared_are_said(judge) -> None:
     assert not any("runs failed" in claim.reason for claim in judge().values() if claim.metric != "train.failed")
     # Where failed pairs are left out there is no mixture.
     assert "finished runs" not in judge(failed=[("stabilized", "1")])[INT8].reason
+
+
+SEEDS, TEXTS = "0123", [f"t:{i}" for i in range(60)]
+
+
+def of_seeds(metric: str, at: dict, values: dict[str, np.ndarray], known: dict[str, np.ndarray] | None = None):
+    """(seeds, texts) of each variant as outcomes; `known` are the texts that each seed has a value on."""
+    return {
+        (metric, canonical(at), (variant, "dense"), seed): Outcome(
+            np.array(TEXTS)[mask := (np.ones(60, dtype=bool) if known is None else known[variant][i])],
+            table[i][mask].astype(float),
+            60,
+        )
+        for variant, table in values.items()
+        for i, seed in enumerate(SEEDS)
+    }
+
+
+def led_astray() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Whether each seed's model was led astray on each text, and whether the attack tried."""
+    rng = np.random.default_rng(8)
+    tried = {variant: rng.random((4, 60)) < 0.8 for variant in ("baseline", "stabilized")}
+    weak = rng.random(60)
+    hits = {v: tried[v] & (rng.random((4, 60)) < weak * (0.9 if v == "baseline" else 0.5)) for v in tried}
+    return hits, tried
+
+
+def claims_of(make_suite, make_rows, metric, at, values, made):
+    suite = make_suite(seeds=4)
+    rows = [row for v, table in values.items() for row in make_rows(metric, v, table.mean(axis=1).tolist(), at=at)]
+    rows += [row for v in values for row in make_rows("train.failed", v, [0.0] * 4)]
+    return {claim.metric: claim for claim in build_claims(rows, suite, None, None, made)}
+
+
+@pytest.mark.parametrize(
+    ("metric", "at"),
+    [("noise.accuracy", {}), ("noise.flip_rate", {}), ("noise.worst_case", {}),
+     ("attack.accuracy_under_attack", {"recipe": "deepwordbug"})],
+)  # fmt: skip
+def test_claims_about_noise_and_attack_tell_their_interval_for_new_texts(make_suite, make_rows, metric, at) -> None:
+    values = led_astray()[0]
+
+    claim = claims_of(make_suite, make_rows, metric, at, values, of_seeds(metric, at, values))[metric]
+
+    expected = crossed_difference(values["baseline"].astype(float), values["stabilized"].astype(float))
+    assert points(expected.interval) in of_texts(claim)[0]
+    assert claim.n_seeds == 4
+
+
+def test_success_is_a_rate_among_the_texts_that_were_attacked(make_suite, make_rows) -> None:
+    (hits, tried), at = led_astray(), {"recipe": "deepwordbug"}
+    made = of_seeds("attack.success_rate", at, hits, tried)
+    made |= of_seeds("attack.accuracy_under_attack", at, {v: tried[v] & ~hits[v] for v in hits})
+
+    claim = claims_of(make_suite, make_rows, "attack.success_rate", at, hits, made)["attack.success_rate"]
+
+    sides = [(hits[v].astype(float), tried[v].astype(float)) for v in hits]
+    assert points(crossed_rate_difference(*sides).interval) in of_texts(claim)[0]
+    (note,) = [note for note in claim.method_notes if note.startswith("rates for new seeds and texts")]
+    for variant, side in zip(hits, sides, strict=True):
+        rate = crossed_rate(*side)
+        assert f"{variant} {rate.value:.1%} ({rate.low:.1%} … {rate.high:.1%})" in note
+
+
+def test_texts_that_one_seed_was_not_put_to_are_left_out_for_all(make_suite, make_rows) -> None:
+    values = led_astray()[0]
+    known = {v: np.ones((4, 60), dtype=bool) for v in values}
+    known["stabilized"][2, :10] = False
+
+    made = of_seeds("noise.accuracy", {}, values, known)
+    claim = claims_of(make_suite, make_rows, "noise.accuracy", {}, values, made)["noise.accuracy"]
+
+    expected = crossed_difference(*(values[v][:, 10:].astype(float) for v in values))
+    assert points(expected.interval) in of_texts(claim)[0]
+
+
+def test_a_seed_without_its_texts_leaves_the_note_out(make_suite, make_rows) -> None:
+    values = led_astray()[0]
+    made = of_seeds("noise.accuracy", {}, values)
+    del made["noise.accuracy", "{}", ("baseline", "dense"), "1"]
+
+    claim = claims_of(make_suite, make_rows, "noise.accuracy", {}, values, made)["noise.accuracy"]
+
+    assert of_texts(claim) == []
+    assert claim.p is not None

@@ -89,12 +89,31 @@ def test_what_a_text_must_be_answered(expect: str, label: Any, row: list[float],
         ("positive_prob_not_down", NEG, POS, PASSED), ("positive_prob_not_down", POS, NEG, FAILED),
         ("positive_prob_not_up", NEG, POS, FAILED), ("positive_prob_not_up", POS, NEG, PASSED),
         ("positive_prob_not_up", NEU, [0.1, 0.75, 0.15], PASSED), ("positive_prob_not_down", NEG, NAN, FAILED),
+        # More positive by 0.05 and more negative by 0.2: what counts is the difference.
+        ("positive_prob_not_down", NEU, [0.3, 0.55, 0.15], FAILED),
+        ("positive_prob_not_up", NEU, [0.3, 0.55, 0.15], PASSED),
     ],
 )  # fmt: skip
 def test_what_a_change_may_do(expect: str, before: list[float], after: list[float], expected: int) -> None:
     assert outcome(case(expect), [before, after]) == expected
     if expected == FAILED:
         assert outcome(case(expect, texts=3), [before, before, after]) == FAILED
+
+
+@given(st.lists(st.lists(st.floats(0.001, 1), min_size=3, max_size=3), min_size=2, max_size=2), st.floats(0, 0.5))
+@settings(max_examples=200, deadline=None)
+def test_positive_prob_goes_by_how_the_gap_between_positive_and_negative_changes(
+    rows: list[list[float]], tau: float
+) -> None:
+    """CheckList's suite adds what p(negative) lost to what p(positive) gained, and holds the sum against −τ and τ."""
+    before, after = np.array(rows) / np.sum(rows, axis=1, keepdims=True)
+    change = (before[0] - after[0]) + (after[2] - before[2])
+    if abs(abs(change) - tau) < 1e-9:
+        return
+
+    given_rows = [before.tolist(), after.tolist()]
+    assert outcome(case("positive_prob_not_down"), given_rows, tau=tau) == (FAILED if change < -tau else PASSED)
+    assert outcome(case("positive_prob_not_up"), given_rows, tau=tau) == (FAILED if change > tau else PASSED)
 
 
 def test_a_model_without_a_neutral_class_is_not_asked_for_one() -> None:
@@ -163,7 +182,7 @@ def test_every_rate_equals_a_recount_of_the_stored_outcomes_and_of_the_model(tin
             return float(not positive[0])
         if row.expect == "same_prediction":
             return float(len(set(positive)) > 1)
-        return float(min(probability[1:]) < probability[0] - 0.1)
+        return float(min(2 * p - 1 for p in probability[1:]) < 2 * probability[0] - 1 - 0.1)
 
     frame["failed"] = [failed(row) for row in frame.itertuples()]
     assert measured[()].value == pytest.approx(frame["failed"].mean())

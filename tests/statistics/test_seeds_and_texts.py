@@ -10,7 +10,13 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
 from stabbench.statistics.anova import mean_squares
-from stabbench.statistics.crossed import FEWEST_TEXTS, crossed_difference, crossed_mean, crossed_rate
+from stabbench.statistics.crossed import (
+    FEWEST_TEXTS,
+    crossed_difference,
+    crossed_mean,
+    crossed_rate,
+    crossed_rate_difference,
+)
 from stabbench.statistics.paired import paired_t
 
 RNG = np.random.default_rng(0)
@@ -163,3 +169,49 @@ def test_tables_of_different_shapes_are_not_compared() -> None:
     assert "different shapes" in crossed_difference(np.ones((3, 4)), np.ones((4, 4))).reason
     assert "different shapes" in crossed_rate(np.ones((3, 4)), np.ones((3, 5))).reason
     assert "nothing was tried" in crossed_rate(np.zeros((3, 4)), np.zeros((3, 4))).reason
+
+
+def some_tried(rng: np.random.Generator, n: int = 5, texts: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    tried = (rng.random((n, texts)) < 0.7).astype(float)
+    return tried * (rng.random((n, texts)) < 0.2 + 0.5 * rng.random(texts)), tried
+
+
+def test_the_difference_of_two_rates_is_linearised_as_written_out() -> None:
+    rng = np.random.default_rng(4)
+    first, second = some_tried(rng), some_tried(rng)
+
+    found = crossed_rate_difference(first, second, 0.9)
+
+    rates = [hits.sum() / tried.sum() for hits, tried in (first, second)]
+    residuals = [(h - r * m) / m.mean() for (h, m), r in zip((first, second), rates, strict=True)]
+    error, freedom = expected_error(residuals[1] - residuals[0])
+    half = stats.t.ppf(0.95, freedom) * error
+    assert found.value == pytest.approx(rates[1] - rates[0])
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half))
+    back = crossed_rate_difference(second, first, 0.9)
+    assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
+
+
+def test_the_difference_of_rates_that_were_all_tried_is_that_of_means() -> None:
+    rng = np.random.default_rng(5)
+    first, second = (rng.random((2, 5, 30)) < np.array([0.3, 0.6])[:, None, None]).astype(float)
+    every = np.ones_like(first)
+
+    found, expected = crossed_rate_difference((first, every), (second, every)), crossed_difference(first, second)
+
+    assert (found.value, found.low, found.high, found.p) == pytest.approx(
+        (expected.value, expected.low, expected.high, expected.p)
+    )
+
+
+def test_a_difference_of_rates_that_cannot_be_told_says_why() -> None:
+    hits, tried = some_tried(np.random.default_rng(6))
+
+    assert crossed_rate_difference((hits, tried), (hits, np.zeros_like(tried))).value is None
+    assert "nothing was tried" in crossed_rate_difference((hits * 0, tried * 0), (hits, tried)).reason
+    assert "different shapes" in crossed_rate_difference((hits, tried), (hits[:, :9], tried[:, :9])).reason
+    one = crossed_rate_difference((hits[:1], tried[:1]), (hits[1:2], tried[1:2]))
+    assert one.value is not None
+    assert one.interval is None
+    assert "one seed" in one.reason
+    assert crossed_rate_difference((hits, tried), (hits, tried)).interval is None

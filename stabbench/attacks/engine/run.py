@@ -15,7 +15,6 @@ from stabbench.attacks.engine.edits import words, words_changed
 from stabbench.attacks.engine.environment import require
 from stabbench.attacks.engine.lockstep import take_turns
 from stabbench.data.example import Example, Text
-from stabbench.errors import StabbenchError
 from stabbench.models.subject import Subject
 from stabbench.seeding import derive
 
@@ -152,9 +151,12 @@ def _clean(recipe: str, subject: Subject, example: Example, constraints: Preset)
 
 
 def _search(search: Any, row: AttackRow) -> None:
+    if SPLIT in "".join(row.text):
+        # Nothing was searched: the counts of the search are those of the text before.
+        row.outcome = "error"
+        row.message = f"the text holds {SPLIT}, which textattack puts between the sentences of a pair"
+        return
     try:
-        if SPLIT in "".join(row.text):
-            raise StabbenchError(f"the text holds {SPLIT}, which textattack puts between the sentences of a pair")
         found: Text = search(row.text, row.label, row.clean_probabilities)
     # The boundary of an example: whatever textattack or a model raises on one text is this row's alone.
     except Exception as error:

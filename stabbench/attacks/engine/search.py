@@ -56,8 +56,8 @@ class Search:
 
         `probabilities` are the model's for the clean text, asked alone.
         """
-        self.victim.begin(text, probabilities)
         self.goal.num_queries = 0
+        self.victim.begin(text, probabilities)
         self._changing = {}
         # An earlier search that raised has left its caches filled.
         self.attack.clear_cache()
