@@ -7,10 +7,10 @@ The victim is `builtin:minilm-l6` with a linear classifier on its frozen, pooled
 `builtin:rotten-tomatoes`), the sentences are test sentences it classifies rightly. Both sides search with the same
 recipe, query budget, seed per example and number of threads, in one process and in alternating order; the peer is
 textattack's `HuggingFaceModelWrapper` as it comes, which pads every text to the model's full length, and, where a
-sentence encoder is part of the recipe, one that encodes every text anew as textattack's do. The median of the paired
-ratios is reported with all of them, and beside them how many of the results are equal (text and queries); of one that
-is not, how close the closest choice was that the search had to make. Last comes the same search with many examples in
-lock-step against one by one, ours on both sides.
+sentence encoder is part of the recipe, the same weights in float32, every text anew, in the way of textattack's SBERT.
+The median of the paired ratios is reported with all of them, and beside them how many of the results are equal (text
+and queries); of one that is not, how close the closest choice was that the search had to make. Last comes the same
+search with many examples in lock-step against one by one, ours on both sides.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ def theirs(recipe: Any, subject: Any, examples: Sequence[Any], closest: list[flo
     """
     import numpy as np
     import torch
+    from textattack.constraints.semantics.sentence_encoders import SentenceEncoder
     from textattack.models.wrappers import HuggingFaceModelWrapper
 
     from stabbench.attacks.engine.similarity import LocalEncoder
@@ -92,7 +93,8 @@ def theirs(recipe: Any, subject: Any, examples: Sequence[Any], closest: list[flo
     search = recipe.build(HuggingFaceModelWrapper(subject.model, subject.tokenizer))
     for constraint in search.constraints:
         if isinstance(constraint, LocalEncoder):
-            constraint.encode = constraint.encoder
+            constraint.encode = partial(encoded_anew, constraint.encoder)
+            constraint._score_list = partial(SentenceEncoder._score_list, constraint)
     search.goal_function.query_budget = BUDGET
     if closest is not None:
         _watch_choices(search, closest)
@@ -107,6 +109,29 @@ def theirs(recipe: Any, subject: Any, examples: Sequence[Any], closest: list[flo
         result = search.attack(example.text, example.label)
         found.append((result.perturbed_result.attacked_text.text, int(result.num_queries)))
     return found
+
+
+def encoded_anew(encoder: Any, texts: Sequence[str]) -> Any:
+    """Return (N, H) float32 vectors in the way of the library that SBERT of textattack calls: the longest first, by 32.
+
+    The library itself is no dependency of ours. Texts are cut where ours are, so that the vectors are the same.
+    """
+    import torch
+
+    from stabbench.attacks.engine.similarity import MAX_LENGTH
+
+    vectors: list[Any] = [None] * len(texts)
+    order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
+    for start in range(0, len(order), 32):
+        part = order[start : start + 32]
+        cut = {"padding": True, "truncation": True, "max_length": MAX_LENGTH}
+        coded = encoder.tokenizer([texts[index] for index in part], **cut, return_tensors="pt")
+        with torch.no_grad():
+            states = encoder.model(**coded).last_hidden_state
+        mask = coded["attention_mask"].unsqueeze(-1)
+        for index, vector in zip(part, (states * mask).sum(1) / mask.sum(1), strict=True):
+            vectors[index] = vector
+    return torch.stack(vectors)
 
 
 def _watch_choices(search: Any, closest: list[float]) -> None:

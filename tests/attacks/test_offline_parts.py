@@ -18,8 +18,11 @@ import json, sys
 from pathlib import Path
 from stabbench.attacks.engine.environment import prepare
 prepare()
+import copy, random
 import numpy as np, torch
-from stabbench.attacks.engine.similarity import LocalEncoder, read_encoder, same_start
+from textattack.constraints.semantics.sentence_encoders import SentenceEncoder
+from textattack.shared import AttackedText
+from stabbench.attacks.engine.similarity import SCREENED, Encoder, LocalEncoder, read_encoder, same_start
 from stabbench.attacks.engine.victim import batches
 from stabbench.attacks.engine.word_classes import classes
 from stabbench.attacks.engine.word_vectors import read_glove
@@ -34,6 +37,31 @@ asked = []
 limited.encoder = lambda given: asked.append(list(given)) or encoder(given)
 twice = [limited.encode(texts), limited.encode(texts)]
 limited.clear_cache()
+
+start = AttackedText("the very dull film is not a good story for people")
+rng = random.Random(0)
+made_up = ["".join(rng.choices("abcdefghij", k=n)) for n in range(2, 9) for _ in range(6)]
+swapped = [start.replace_word_at_index(rng.randrange(11), word) for word in made_up]
+swapped += [text.replace_word_at_index(i, "xyz") for i, text in zip((1, 4, 7, 9), swapped[:4])]
+rough = Encoder(copy.deepcopy(encoder.model).to(torch.bfloat16), encoder.tokenizer)
+exact = LocalEncoder(read_encoder(Path(sys.argv[2])), threshold=0.0)._score_list(start, swapped)
+screened = []
+for threshold in (SCREENED, *exact[exact > SCREENED].quantile(torch.linspace(0.113, 0.887, 5)).tolist(), 0.99999):
+    one = LocalEncoder(read_encoder(Path(sys.argv[2])), threshold=threshold, window_size=7)
+    plain = SentenceEncoder._score_list(one, start, swapped)
+    one.clear_cache()
+    one.encoder.coarse = rough
+    kept = one._check_constraint_many(swapped, start).tolist()
+    screened.append({
+        "kept": [swapped.index(text) for text in kept], "plainly": (plain >= threshold).nonzero().flatten().tolist(),
+        "scores": [text.attack_attrs["similarity_score"] for text in kept], "plain": plain[plain >= threshold].tolist(),
+        "exactly": len(one._known), "coarsely": len(one._known_coarsely),
+        "none": one._score_list(start, []).tolist(),
+    })
+    one.clear_cache()
+    screened[-1]["forgotten"] = not one._known and not one._known_coarsely
+low = LocalEncoder(encoder, threshold=SCREENED - 0.01)
+low._score_list(start, swapped[:3])
 model, _ = load_pretrained(sys.argv[2], ("no", "yes"), TrialSeeds(0, 0))
 same = same_start(model, encoder)
 torch.manual_seed(0)
@@ -46,6 +74,7 @@ print(json.dumps({
     "distance": vectors.get_mse_dist("a", 1),
     "encoded": encoder(texts).tolist(), "single": [encoder([text])[0].tolist() for text in texts],
     "asked": asked, "equal": bool(torch.equal(*twice)), "kept": len(limited._known),
+    "screened": screened, "screened_low": len(low._known_coarsely),
     "same": [same, same_start(model, encoder), same_start(None, encoder)],
     "classes": {word: sorted(classes(word)) for word in ("good", "films", "run", "quickly", "qwrtz")},
     "batches": [batches([5, 5, 30, 31, 5, 9], 2), batches([], 4), batches([7] * 5, 4), batches([1, 40], 4)],
@@ -112,6 +141,21 @@ def test_no_text_of_an_example_is_encoded_twice(found: dict[str, object]) -> Non
     assert found["asked"] == [["the film", "a very dull plot", "good"]]
     assert found["equal"]
     assert found["kept"] == 0
+
+
+def test_screening_in_bf16_keeps_what_float32_keeps_and_with_its_scores(found: dict[str, object]) -> None:
+    """At thresholds all over the range; with fewer texts encoded in float32 where some are clearly too far."""
+    cases = found["screened"]
+    assert isinstance(cases, list)
+    for case in cases:
+        assert case["kept"] == case["plainly"]
+        assert case["scores"] == pytest.approx(case["plain"], abs=1e-6)
+        assert case["exactly"] <= case["coarsely"]
+        assert case["forgotten"]
+        assert case["none"] == []
+    assert any(case["kept"] for case in cases)
+    assert min(case["exactly"] / case["coarsely"] for case in cases) < 0.7
+    assert found["screened_low"] == 0
 
 
 def test_a_victim_fine_tuned_from_the_encoder_is_told_from_others(found: dict[str, object]) -> None:

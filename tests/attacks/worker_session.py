@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,7 @@ def attacks(folder: Path, *, backwards: bool, stock: bool) -> dict[str, Any]:
 
 def stock_results(attack: Any, victim: Any, chosen: list[Any], budget: int) -> dict[str, Any]:
     """What textattack's own wrapper and goal function find under the same seeds, fixed padding and all."""
+    from textattack.constraints.semantics.sentence_encoders import SentenceEncoder
     from textattack.models.wrappers import HuggingFaceModelWrapper
 
     from stabbench.attacks.engine.similarity import LocalEncoder
@@ -268,7 +270,9 @@ def stock_results(attack: Any, victim: Any, chosen: list[Any], budget: int) -> d
     search.goal_function.query_budget = budget
     for constraint in search.constraints:
         if isinstance(constraint, LocalEncoder):
-            constraint.encode = constraint.encoder  # every text anew, as textattack's own encoders do
+            # Every text anew and in float32, as textattack's own encoders do.
+            constraint.encode = constraint.encoder
+            constraint._score_list = partial(SentenceEncoder._score_list, constraint)
     found = {}
     for example in chosen:
         seed = derive("attack", attack.name, example.id, SEED)
