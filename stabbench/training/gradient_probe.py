@@ -6,7 +6,8 @@ compare. The probe's do: plain cross-entropy, evaluation mode, float32, the same
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,7 +20,8 @@ from stabbench.models.encoding import collate, encode_texts
 from stabbench.seeding import derive
 
 EXAMPLES = 16
-BATCH = 16
+BATCH = 8
+"""Few, so that a short text is not padded to the longest of all."""
 
 
 def fixed_sample(examples: Sequence[Example], size: int, purpose: str) -> list[Example]:
@@ -44,7 +46,8 @@ class GradientProbe:
         """Return (L,) float32: ‖(1/n) Σᵢ ∇_l CE(xᵢ)‖₂ for each block l, bottom-up; leaves ``.grad`` and mode alone."""
         parts = anatomy(model)
         parameters = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        total = self._mean_gradient(model, [parameter for _, parameter in parameters])
+        with _sparse_gradient(parts.word_embeddings):
+            total = self._mean_gradient(model, [parameter for _, parameter in parameters])
         squares = torch.stack(torch._foreach_norm(total)).square()
         index = torch.tensor([parts.block_names.index(parts.block_of[name]) for name, _ in parameters])
         blocks = torch.zeros(len(parts.block_names), device=squares.device)
@@ -52,7 +55,7 @@ class GradientProbe:
 
     def _mean_gradient(self, model: nn.Module, parameters: list[nn.Parameter]) -> list[Tensor]:
         device = parameters[0].device
-        total = [torch.zeros_like(parameter) for parameter in parameters]
+        total: list[Tensor | None] = [None] * len(parameters)
         training = model.training
         model.eval()
         try:
@@ -60,9 +63,20 @@ class GradientProbe:
                 logits = model(**batch.inputs()).logits.float()
                 assert batch.labels is not None
                 loss = nn.functional.cross_entropy(logits, batch.labels, reduction="sum") / self.examples
-                gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-                pairs = [(t, g) for t, g in zip(total, gradients, strict=True) if g is not None]
-                torch._foreach_add_([t for t, _ in pairs], [g for _, g in pairs])
+                found = torch.autograd.grad(loss, parameters, allow_unused=True)
+                total = [g if t is None else t if g is None else t + g for t, g in zip(total, found, strict=True)]
         finally:
             model.train(training)
-        return total
+        none = torch.zeros((), device=device)
+        return [none if t is None else t.coalesce().values() if t.is_sparse else t for t in total]
+
+
+@contextmanager
+def _sparse_gradient(table: nn.Embedding) -> Iterator[None]:
+    """Have the table's gradient hold only the rows that the texts have: the others are 0, and most of its time."""
+    before = table.sparse
+    table.sparse = True
+    try:
+        yield
+    finally:
+        table.sparse = before

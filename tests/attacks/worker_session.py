@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import random
+import shutil
 import socket
 import sys
 import tempfile
@@ -35,11 +36,16 @@ def main() -> None:
     state, environment = random.getstate(), dict(os.environ)
     try:
         require_fails = None
+        from stabbench.attacks.engine import environment as worker
         from stabbench.attacks.engine.environment import prepare, require
 
         require()
     except Exception as error:
         require_fails = str(error)
+    if sys.argv[2] == "backwards":
+        # A checkout of somebody whose files the group may write, as some systems make them.
+        os.umask(0o002)
+        worker.NLTK_DATA = as_a_group_writes_it(worker.NLTK_DATA)
     prepare()
     prepare()
     changed = {name for name in {*os.environ, *environment} if os.environ.get(name) != environment.get(name)}
@@ -54,6 +60,13 @@ def main() -> None:
         **attacks(Path(sys.argv[1]), backwards=sys.argv[2] == "backwards", stock=sys.argv[3] == "stock"),
     }
     print(json.dumps(found))
+
+
+def as_a_group_writes_it(folder: Path) -> Path:
+    copy = Path(shutil.copytree(folder, Path.home() / "shared", copy_function=shutil.copyfile))
+    for path in (copy, *copy.rglob("*")):
+        path.chmod(0o775 if path.is_dir() else 0o664)
+    return copy
 
 
 def raised(call: Callable[[], object]) -> str:

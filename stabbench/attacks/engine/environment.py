@@ -22,6 +22,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
+from stabbench.attacks.engine.private_folder import private_copy
 from stabbench.errors import StabbenchError
 
 NLTK_DATA = Path(__file__).parent / "nltk_data"
@@ -55,7 +56,7 @@ def prepare() -> None:
             importlib.import_module(name)
         import nltk
 
-        nltk.data.path.insert(0, str(NLTK_DATA))
+        nltk.data.path.insert(0, str(private_copy(NLTK_DATA, "stabbench-nltk-")))
         # Some parts of textattack ask for a download when they are built, whether or not they have what they need.
         nltk.download = _no_download
         (Path(folder) / _MARKER).touch()

@@ -6,15 +6,14 @@ ours, and the index of sense keys, which nothing here reads and which is empty.
 
 from __future__ import annotations
 
-import atexit
 import shutil
-import tempfile
 from functools import cache
 from pathlib import Path
 
 from stabbench.assets.wordnet import NEEDED as NEEDED
 from stabbench.assets.wordnet import database, in_nltk_data
 from stabbench.assets.wordnet import missing as missing
+from stabbench.attacks.engine.private_folder import close_to_others, private_folder
 
 # Names of the lexicographer files by number, from the manual page lexnames(5WN) of WordNet 3.0.
 _ADJECTIVES, _ADVERBS = ("all", "pert"), ("all",)
@@ -48,8 +47,7 @@ def lexnames() -> str:
 @cache
 def _prepared(database: Path) -> Path:
     """Return an NLTK data folder that lasts as long as the process: copies, since NLTK refuses links out of it."""
-    root = Path(tempfile.mkdtemp(prefix="stabbench-wordnet-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    root = private_folder("stabbench-wordnet-")
     folder = root / "corpora" / "wordnet"
     folder.mkdir(parents=True)
     # Beside the database proper: irregular forms, and how often a sense is met, which orders the senses.
@@ -59,4 +57,4 @@ def _prepared(database: Path) -> Path:
     for name, content in (("lexnames", lexnames()), ("index.sense", "")):
         if not (folder / name).exists():
             (folder / name).write_text(content, encoding="ascii")
-    return root
+    return close_to_others(root)
