@@ -147,7 +147,7 @@ ILL_RECIPES: Mapping[str, tuple[Recipe, int]] = {
     "front-loaded": (Recipe({"optimizer": "bertadam"}, {}), 0),
     "never-learned": (Recipe({"learning_rate": 0.1}), 0),
     "collapsed": (
-        Recipe({"learning_rate": 2e-2, "epochs": 10, "schedule": "constant"}, {"warmup": {"fraction": 0.8}}), 0,
+        Recipe({"learning_rate": 2e-2, "epochs": 10, "schedule": "constant"}, {"warmup": {"fraction": 0.5}}), 1,
     ),
     "spike": (Recipe({"epochs": 8}, {**WARM, "poisoned_batch": {}}), 0),
     "always-clipped": (Recipe(stabilizers={**WARM, "clip_grad_norm": {"max_norm": 1e-3}}), 0),

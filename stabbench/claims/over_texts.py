@@ -37,22 +37,27 @@ def notes(contrast: Contrast, table: Table, pairs: Sequence[str]) -> tuple[str, 
         first, second = table.correct(contrast.reference, pairs), table.correct(contrast.candidate, pairs)
         if first is None or second is None or first.shape != second.shape:
             return ()
-        return _told(contrast, crossed_difference(first, second))
+        return _told(contrast, crossed_difference(first, second), first.shape)
     if name in MEANS:
         scores = _scores(contrast, table, pairs)
-        return () if scores is None else _told(contrast, crossed_difference(*scores))
+        return () if scores is None else _told(contrast, crossed_difference(*scores), scores[0].shape)
     if name in RATES:
         found = _rates(contrast, table, pairs)
-        return () if found is None else (*_told(contrast, crossed_rate_difference(*found)), *_own(contrast, found))
+        return (
+            ()
+            if found is None
+            else (*_told(contrast, crossed_rate_difference(*found), found[0][0].shape), *_own(contrast, found))
+        )
     return ()
 
 
-def _told(contrast: Contrast, found: Estimate) -> tuple[str, ...]:
+def _told(contrast: Contrast, found: Estimate, shape: tuple[int, ...]) -> tuple[str, ...]:
     if found.interval is None:
         return ()
     holds = ", which excludes 0" if excludes_zero(found.interval) else ", which holds 0"
     return (
-        f"for new texts too: {interval_text(found.interval, found.level, contrast.metric)}{holds} ({found.method})",
+        f"for new texts too: {interval_text(found.interval, found.level, contrast.metric)}{holds} "
+        f"({found.method}, {shape[0]} x {shape[1]})",
     )
 
 

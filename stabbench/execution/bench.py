@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -70,9 +71,10 @@ def bench(run: RunFolder, options: BenchOptions) -> tuple[Path, dict[str, Any]]:
         write_prepared(prepare(run, scratch / "artifacts"), scratch / "subjects.json")
         (scratch / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
         starts = [_start(run, options, scratch, process) for process in range(options.processes)]
-        for process, done in enumerate(run_gated(starts, side_by_side())):
-            documents.append(_document(process, done, scratch))
-            print(f"process {process + 1} of {options.processes}", file=sys.stderr)
+        with closing(run_gated(starts, side_by_side())) as ended:
+            for process, done in enumerate(ended):
+                documents.append(_document(process, done, scratch))
+                print(f"process {process + 1} of {options.processes}", file=sys.stderr)
     document = merge(documents)
     folder = run.path / FOLDER
     number = 1 + max((int(file.stem) for file in folder.glob("*.json") if file.stem.isdigit()), default=0)

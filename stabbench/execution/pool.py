@@ -45,6 +45,7 @@ class _Worker:
     role: Role
     process: subprocess.Popen[bytes]
     log: IO[bytes]
+    scratch: tempfile.TemporaryDirectory[str]
     job: Job | None = None
     current: str | None = None
     partial: bytes = b""
@@ -80,6 +81,8 @@ class _Worker:
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.log.close()
+        # A killed process removes nothing, and ours always end without their exit handlers.
+        self.scratch.cleanup()
 
 
 @dataclass
@@ -159,16 +162,23 @@ class Pool:
 
     def _start(self, job: Job) -> _Worker:
         log = tempfile.TemporaryFile(prefix="stabbench-worker-")  # noqa: SIM115 (lives as long as the worker)
+        scratch = tempfile.TemporaryDirectory(prefix="stabbench-scratch-", ignore_cleanup_errors=True)
         threads = str(job.threads)
         process = subprocess.Popen(
             [*self.command, job.role],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, **ENVIRONMENT, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+            env={
+                **os.environ,
+                **ENVIRONMENT,
+                "OMP_NUM_THREADS": threads,
+                "MKL_NUM_THREADS": threads,
+                "TMPDIR": scratch.name,
+            },
             start_new_session=True,  # Ctrl-C is the driver's: it ends its workers itself
         )
-        worker = _Worker(job.role, process, log)
+        worker = _Worker(job.role, process, log, scratch)
         self._workers.append(worker)
         assert process.stdout is not None
         self._selector.register(process.stdout, selectors.EVENT_READ, worker)

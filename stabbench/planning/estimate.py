@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from stabbench.errors import ConfigurationError
 from stabbench.planning.fingerprints import model_folder
 from stabbench.planning.panel_time import panel_seconds
 from stabbench.records import Cell
@@ -75,8 +77,10 @@ def _history(store: Store, models: set[str]) -> dict[str, float]:
         static = cell.record["static"]
         if str(static.get("model")) in models:
             probe = str(cell.record["probe"])
-            found.setdefault(probe, []).append(float(cell.record["seconds"]) / first_guess(probe, static))
-    return {probe: median(values) for probe, values in found.items()}
+            # A cell of an older version, or of a plug-in that is no longer there, may lack what a guess goes by.
+            with suppress(KeyError, ConfigurationError):
+                found.setdefault(probe, []).append(float(cell.record["seconds"]) / first_guess(probe, static))
+    return {probe: median(values) for probe, values in found.items() if values}
 
 
 def disk_bytes(loaded: LoadedSuite, pending: Iterable[Cell]) -> int:

@@ -39,7 +39,7 @@ class Attack(Probe):
     it, or null; `constraint_encoder`, null or the encoder's name and whether the victim was fine-tuned from it.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     worker: ClassVar[Literal["torch", "attack", "exclusive"]] = "attack"
     applies: ClassVar[Applies] = "both"
     uses: ClassVar[Mapping[str, str]] = {"recipes": "attacks"}

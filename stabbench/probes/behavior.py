@@ -71,7 +71,14 @@ class Behavior(Probe):
         Field(min_length=1, description="JSONL files, relative to the suite file, or builtin:sentiment"),
     ] = ("builtin:sentiment",)
     cases: Annotated[int, Field(ge=1, description="most cases of a test, chosen by a hash of file and line")] = 100
-    tolerance: Annotated[float, Field(ge=0, lt=1, description="by how much a probability may go the wrong way")] = 0.1
+    tolerance: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="by how much what a test compares may go the wrong way",
+        ),
+    ] = 0.1
     negative: Annotated[tuple[str, ...], Field(description="classes that are negative; empty: known by name")] = ()
     neutral: Annotated[tuple[str, ...], Field(description="classes that are neutral")] = ()
     positive: Annotated[tuple[str, ...], Field(description="classes that are positive")] = ()

@@ -14,7 +14,7 @@ from stabbench.compression.base import DIVERGED, runtime_of
 from stabbench.probes._latency.contamination import CONTAMINATED, STOLEN, degraded
 from stabbench.probes._latency.own_processes import run_cold, run_server
 from stabbench.probes._latency.own_rows import COLD, SERVER, cold_rows, fact_rows, server_rows
-from stabbench.probes._latency.processes import cores, run_processes
+from stabbench.probes._latency.processes import cores, run_processes, side_by_side
 from stabbench.probes._latency.protocol import ENVIRONMENT, Protocol, ServerPlan, Timed
 from stabbench.probes._latency.results import as_document, collect, place_of, rows, untimed, who
 from stabbench.probes.base import Context, Member, PanelProbe
@@ -60,7 +60,7 @@ class Latency(PanelProbe):
     ``failed-run``.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     worker: ClassVar[Literal["torch", "attack", "exclusive"]] = "exclusive"
     paper: ClassVar[str] = """
         Reddi et al. 2020, MLPerf Inference, arXiv:1911.02549 (scenarios, sample counts); Williams 1949 (balanced order)
@@ -175,7 +175,7 @@ class Latency(PanelProbe):
             "instruction_set": list(instruction_set()),
             "environment": ENVIRONMENT,
             "garbage_collection": "off",
-            "started": "side by side up to a gate behind which one process at a time loads and is timed",
+            "started": f"{side_by_side()} together, up to a gate behind which one at a time loads and is timed",
             "order": "Williams design over blocks and processes; load order reversed in every second process",
             "contaminated_above": CONTAMINATED,
             "stolen_above": STOLEN,

@@ -132,7 +132,7 @@ def _table(found: Mapping[tuple[str, str], Values], wanted: Sequence[Cost], show
     note = (
         "Loyalty: share of answers equal to the dense model's. Robustness kept: accuracy under noise, else under "
         "attack, divided by the dense model's; means over seeds that did not fail. Peak memory and cold start are of a "
-        "fresh process that imports what serving the subject needs. p50 at the smallest shape, tokens/s at the largest."
+        "fresh process. p50 at the smallest shape, tokens/s at the largest."
     )
     return Table("What a subject costs and what it keeps", head, rows, note)
 

@@ -39,7 +39,7 @@ class MatchedDropout:
         self._handles: list[RemovableHandle] = []
         self._modules: set[nn.Module] = set()
         self._inside: list[tuple[str, bool]] = []
-        self._drawn: dict[str, int] = {}
+        self._drawn: dict[tuple[str, bool], int] = {}
         self._name_places(model, own=True)
 
     def include(self, model: nn.Module) -> None:
@@ -92,9 +92,10 @@ class MatchedDropout:
             self._digest.update(f"{path}:{seed}:{tuple(shape)}".encode())
 
     def _next(self) -> tuple[int, str, bool]:
-        path, own = self._inside[-1]
-        count = self._drawn[path] = self._drawn.get(path, 0) + 1
-        return derive(self._seed, *self._place, path, count), path, own
+        path, own = place = self._inside[-1]
+        count = self._drawn[place] = self._drawn.get(place, 0) + 1
+        whose = () if own else ("inserted",)
+        return derive(self._seed, *self._place, path, count, *whose), path, own
 
     def _name_places(self, model: nn.Module, own: bool) -> None:
         """Have every module that may draw say that it runs, under its path."""

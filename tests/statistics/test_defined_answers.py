@@ -83,6 +83,7 @@ INPUT = {
     "crossed.crossed_difference": TABLE_PAIRS,
     "crossed.crossed_mean": [(t,) for t in TABLES.values()],
     "crossed.crossed_rate": [*((t,) for t in TABLES.values()), *TABLE_PAIRS],
+    "crossed.crossed_rate_difference": [((a, b), (b, a)) for a, b in TABLE_PAIRS],
     "failure_power.boschloo_table": [(n,) for n in (1, 2, 3)],
     "failure_power.failure_power": [(a, b, n) for a in (0.0, 0.3, 1.0, NAN) for b in (0.0, 0.3, 1.0) for n in range(4)],
     "failure_power.needed_seeds_for_failures": [(a, b) for a in (0.0, 1.0, NAN) for b in (0.0, 1.0)],

@@ -12,7 +12,10 @@ from pathlib import Path
 
 
 def private_folder(prefix: str) -> Path:
-    """Return a new folder that only this account can read, and that is removed when the process ends."""
+    """Return a new folder that only this account can read, and that is removed when the process ends.
+
+    Where the process is a worker, which ends without its exit handlers, its driver removes it.
+    """
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

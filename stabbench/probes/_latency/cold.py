@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from stabbench.probes._latency.contamination import run_queue_wait
+from stabbench.probes._latency.preload import preload
 from stabbench.probes._latency.protocol import Timed, read_protocol
 
 _CALLS = 24
@@ -75,8 +76,7 @@ def _loader(member: Timed) -> Callable[[], Any]:
         import torch
 
         # What loading imports belongs to the imports.
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: F401
-
+        preload()
         from stabbench.probes._latency.loading import load_one
 
         torch.set_num_threads(1)

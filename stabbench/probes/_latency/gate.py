@@ -1,8 +1,7 @@
 """Fresh processes that start side by side and are timed one after another. No torch.
 
-Starting takes seconds, timing often less. Where there are several processors, as many processes as there are start
-together; each waits at a gate, asleep on a pipe, when everything is imported, and is let through when those before it
-have ended: nobody else runs while one is timed, as if they had been started in turn.
+Starting takes seconds, timing often less. Where there are two processors, two processes start together; each waits at a
+gate, asleep on a pipe, when everything is imported, and is let through when those before it have ended: nobody else runs while one is timed, as if they had been started in turn.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,15 +46,14 @@ def wait_at_gate() -> None:
         raise RuntimeError("the process that started this one has ended")
 
 
-def run_gated(starts: Sequence[Start], side_by_side: int) -> Iterator[subprocess.CompletedProcess[str]]:
+def run_gated(starts: Sequence[Start], side_by_side: int) -> Generator[subprocess.CompletedProcess[str]]:
     """Run the processes in order, `side_by_side` of them starting together; yield each when it has ended.
 
-    Whoever stops iterating, or fails meanwhile, ends those that still wait.
+    Whoever closes the iterator, or fails meanwhile, ends those that still wait.
     """
-    size = side_by_side if os.name == "posix" else 1
-    for first in range(0, len(starts), max(1, size)):
+    for first in range(0, len(starts), side_by_side):
         with ExitStack() as stack:
-            waiting = [_Gated(start, stack) for start in starts[first : first + max(1, size)]]
+            waiting = [_Gated(start, stack) for start in starts[first : first + side_by_side]]
             for process in waiting:
                 process.until_ready()
             for process in waiting:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import platform
-import sys
 from typing import Any
 
 import pytest
 
 from stabbench.probes._latency.contamination import Machine, between, machine
 from stabbench.probes._latency.gate import wait_at_gate
+from stabbench.probes._latency.preload import preload
 from stabbench.probes._latency.protocol import ENVIRONMENT
 from stabbench.store.environment import instruction_set, processor, version
 
@@ -29,21 +29,6 @@ def pytest_collection_finish() -> None:
     preload()
     wait_at_gate()
     _BEGIN[:] = [machine()]
-
-
-def preload() -> None:
-    """Import torch and what transformers loads models with.
-
-    Without scikit-learn, which text generation alone would use: it takes a second of every start.
-    """
-    absent = "sklearn" not in sys.modules
-    if absent:
-        sys.modules["sklearn"] = None  # type: ignore[assignment]
-    try:
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer, generation  # noqa: F401
-    finally:
-        if absent:
-            del sys.modules["sklearn"]
 
 
 def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:

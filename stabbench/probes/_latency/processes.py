@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -35,14 +36,15 @@ def run_processes(protocol: Protocol, folder: Path) -> tuple[list[dict[str, Any]
         Path(scratch, "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
         targets = [folder / f"rounds-{process}.json" for process in range(protocol.processes)]
         starts = [_start(process, path, target) for process, target in enumerate(targets)]
-        for process, done in enumerate(run_gated(starts, side_by_side())):
-            if done.returncode != 0:
-                printed = [*done.stdout.splitlines()[-_TAIL:], *done.stderr.splitlines()[-_TAIL:]]
-                raise StabbenchError(
-                    f"latency: timing process {process} ended with exit code {done.returncode}. "
-                    "The end of what it printed:\n" + "\n".join(printed)
-                )
-            documents.append(json.loads(targets[process].read_text(encoding="utf-8")))
+        with closing(run_gated(starts, side_by_side())) as ended:
+            for process, done in enumerate(ended):
+                if done.returncode != 0:
+                    printed = [*done.stdout.splitlines()[-_TAIL:], *done.stderr.splitlines()[-_TAIL:]]
+                    raise StabbenchError(
+                        f"latency: timing process {process} ended with exit code {done.returncode}. "
+                        "The end of what it printed:\n" + "\n".join(printed)
+                    )
+                documents.append(json.loads(targets[process].read_text(encoding="utf-8")))
         facts: list[dict[str, Any]] = json.loads(Path(scratch, "facts.json").read_text(encoding="utf-8"))
     return documents, facts
 
@@ -55,8 +57,11 @@ def fresh_environment(**more: str) -> dict[str, str]:
 
 
 def side_by_side() -> int:
-    """Return how many processes start together: two where there are two processors, for memory's sake never more."""
-    return min(2, cores())
+    """Return how many processes start together: two where there are two processors, for memory's sake never more.
+
+    One where processes cannot be held at a gate, which takes POSIX.
+    """
+    return min(2, cores()) if os.name == "posix" else 1
 
 
 def cores() -> int:
