@@ -1,7 +1,8 @@
 """Fresh processes that start side by side and are timed one after another. No torch.
 
 Starting takes seconds, timing often less. Where there are two processors, two processes start together; each waits at a
-gate, asleep on a pipe, when everything is imported, and is let through when those before it have ended: nobody else runs while one is timed, as if they had been started in turn.
+gate, asleep on a pipe, when everything is imported, and is let through when those before it have ended: nobody else
+runs while one is timed, as if they had been started in turn.
 """
 
 from __future__ import annotations
