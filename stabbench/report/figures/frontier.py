@@ -71,11 +71,10 @@ def frontier_panels(
         for plot in list(axes.flat)[len(panels) :]:
             plot.set_axis_off()
         handles = [_handle(axes[0, 0], index, name) for index, name in enumerate(variants)]
-        names = " · ".join(f"{number} {label}" for number, label in enumerate(compressions))
+        names = ", ".join(f"{number} {label}" for number, label in enumerate(compressions))
         figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
-        figure.supxlabel(names, x=0.01, ha="left", fontsize=9, color=INK)
         text = (
-            f"{len(panels)} panels, a mark for each arm and compression. Numbers: {', '.join(names.split(' · '))}. "
+            f"{len(panels)} panels, a mark for each arm and compression. Numbers: {names}. "
             "Lines join the subjects that no other of the same arm beats in both directions; upwards more is kept."
         )
         return drawing(figure, "frontier", "What a subject costs against what it keeps of its dense model", text)
