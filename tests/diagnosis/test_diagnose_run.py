@@ -30,7 +30,7 @@ name: ill
 data: {source: builtin:tiny, train: 192, test: 60}
 model: builtin:tiny
 seeds: [3, 5]
-train: {epochs: 6, batch_size: 8, learning_rate: 5e-3, max_length: 16, precision: fp32}
+train: {epochs: 6, batch_size: 8, learning_rate: 4e-3, max_length: 16, precision: fp32}
 variants:
   baseline: {train: {optimizer: bertadam}}
   sound: {stabilizers: [{warmup: {fraction: 0.2}}]}
