@@ -9,6 +9,7 @@ the difference from the reference, which stands beside the value.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,4 +54,5 @@ def _turned(value: float | None, metric: Metric) -> tuple[float, str] | None:
         return value, unit
     if (metric.scale == "linear" and metric.shown != "plain") or metric.name in ("mcc", "spearman"):
         return 1 - value, f"1 − {unit}"
-    return (1 / value, f"1 / {unit}") if value > 0 else None
+    # Below it 1/value is infinite.
+    return (1 / value, f"1 / {unit}") if value >= sys.float_info.min else None

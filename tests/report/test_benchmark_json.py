@@ -59,3 +59,7 @@ def test_an_entry_names_the_claim_and_says_what_it_is() -> None:
         "range": "difference +2.0 points, 95 % CI +1.0 … +3.0",
         "extra": "accuracy, stabilized vs baseline: improved (primary)",
     }
+
+
+def test_a_value_whose_inverse_is_no_number_has_no_entry() -> None:
+    assert benchmark_entries(document([claim(metric="attack.queries", candidate_value=2e-311)])) == []
