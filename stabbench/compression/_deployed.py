@@ -73,7 +73,9 @@ RUNNERS: Mapping[str, tuple[str, Callable[[Path], Runner]]] = {
 
 @dataclass(frozen=True)
 class Deployed:
-    """An artifact of a graph compressor as a deployment serves it: the same numbers as its `Subject` gives.
+    """An artifact of a graph compressor as a deployment serves it, with the numbers of its `Subject`.
+
+    Texts beyond the artifact's length are cut on the right, whatever side the tokenizer's own settings name.
 
     Attributes:
         tokenizer: of the library ``tokenizers``; cuts texts at the artifact's length, of a pair the longer one first.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -37,5 +39,6 @@ def _tiny_folder() -> Path:
     from stabbench.models.tiny import write_tiny_model
 
     folder = Path(tempfile.mkdtemp(prefix="stabbench-tiny-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     write_tiny_model(folder)
     return folder

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import BertForSequenceClassification
 
 from stabbench.models.loading import load_pretrained
 from stabbench.seeding import TrialSeeds
@@ -221,18 +222,21 @@ def test_dropout_called_as_a_function_is_matched_and_every_call_has_a_mask_of_it
     assert dropout.hash != MatchedDropout(model, TrialSeeds(0, 0)).hash
 
 
-def test_both_ways_of_computing_attention_draw_the_same_number_of_masks(tiny_model: Path) -> None:
+@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+def test_both_ways_of_computing_attention_are_matched(tiny_model: Path, implementation: str) -> None:
     """Eager attention calls ``nn.Dropout``, the other hands its p to a kernel: neither may escape."""
-    for implementation in ("eager", "sdpa"):
-        model, _ = load_pretrained(tiny_model, ("no", "yes"), TrialSeeds(0, 0))
-        model.set_attn_implementation(implementation)
-        dropout = MatchedDropout(model, TrialSeeds(0, 0))
-        found = []
-        for _ in range(2):
-            torch.rand(3)
-            with dropout.drawing(0, 0, 0, 0):
-                found.append(model(input_ids=IDS).logits)
-        assert torch.equal(*found), implementation
+    model = BertForSequenceClassification.from_pretrained(tiny_model, attn_implementation=implementation).train()
+    attention = model.bert.encoder.layer[0].attention.self
+    assert ("Sdpa" in type(attention).__name__) == (implementation == "sdpa")
+    dropout = MatchedDropout(model, TrialSeeds(0, 0))
+    found = []
+    for step in (0, 0, 1):
+        torch.rand(3)
+        with dropout.drawing(step, 0, 0, 0):
+            found.append(attention(torch.ones(2, 8, model.config.hidden_size))[0])
+
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
 
 
 @pytest.mark.parametrize("options", [{"is_causal": True}, {"enable_gqa": True}])
